@@ -1,0 +1,1 @@
+"""Fetching, safe decoding, hashing and storing of images."""

@@ -1,0 +1,62 @@
+"""Decoding of hostile bytes: the header is checked before a pixel is made, and every failure has a status."""
+
+import io
+import warnings
+
+from PIL import Image, UnidentifiedImageError
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "MPO", "ICO")
+"""Raster formats that are opened at all; Pillow also knows formats that run other programs (EPS)."""
+
+
+class ImageError(ValueError):
+    """Bytes that give no image; `status` is one of the statuses of `schemas/images.yaml`."""
+
+    def __init__(self, status: str, message: str):
+        super().__init__(message)
+        self.status = status
+
+
+def open_image(data: bytes, max_pixels: int) -> Image.Image:
+    """An opened, not yet decoded image whose header keeps within `max_pixels`.
+
+    Raises ImageError: empty_body, not_an_image, too_many_pixels, undecodable.
+    """
+    if not data:
+        raise ImageError("empty_body", "the body has no bytes")
+    try:
+        with warnings.catch_warnings():
+            # Pillow's own bomb check would warn or raise at limits of its own; ours follows at once.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise ImageError("not_an_image", f"starts with {data[:16]!r}") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError("too_many_pixels", str(error)) from error
+    except Exception as error:  # a parser fed with hostile bytes may raise anything
+        raise ImageError("undecodable", f"{type(error).__name__}: {error}") from error
+    if image.width * image.height > max_pixels:
+        raise ImageError("too_many_pixels", f"{image.width} x {image.height} is more than {max_pixels} pixels")
+    return image
+
+
+def decode(data: bytes, max_pixels: int = 50_000_000) -> Image.Image:
+    """The first frame as RGB, transparency laid on white (black would turn line art into darkness).
+
+    Raises ImageError with the statuses of `open_image`, and truncated.
+    """
+    image = open_image(data, max_pixels)
+    try:
+        image.load()
+        if image.mode == "RGB":
+            return image
+        if image.has_transparency_data:
+            layered = image.convert("RGBA")
+            white = Image.new("RGBA", layered.size, "white")
+            return Image.alpha_composite(white, layered).convert("RGB")
+        return image.convert("RGB")
+    except OSError as error:
+        status = "truncated" if "truncated" in str(error).lower() else "undecodable"
+        raise ImageError(status, str(error)) from error
+    except Exception as error:  # see open_image
+        raise ImageError("undecodable", f"{type(error).__name__}: {error}") from error

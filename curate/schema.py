@@ -1,0 +1,113 @@
+"""Reads `schemas/`: the one place where columns, reasons and statuses are defined. Holds tables to them."""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from curate.house import folder
+
+TYPES: dict[str, pa.DataType] = {
+    "string": pa.string(),
+    "bool": pa.bool_(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "float32": pa.float32(),
+    "float64": pa.float64(),
+    "list<int32>": pa.list_(pa.int32()),
+    "list<string>": pa.list_(pa.string()),
+}
+EMBEDDING = "embedding"
+"""A column type whose width is the model's: fixed_size_list<float16>[width]."""
+
+
+class SchemaError(ValueError):
+    """A table is not what its schema says."""
+
+
+class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    type: str
+    about: str
+    nullable: bool = False
+    aliases: tuple[str, ...] = ()
+
+
+class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one dataset holds: its columns in order, and the closed lists of reasons and statuses of its stage."""
+
+    dataset: str
+    stage: str
+    about: str
+    columns: dict[str, Column]
+    dropped: dict[str, str]
+    failed: dict[str, str]
+    aligned_with: str | None = None
+
+    def arrow(self, embedding_width: int | None = None) -> pa.Schema:
+        """The Arrow schema. Datasets with embeddings need their width."""
+        return pa.schema([pa.field(n, self._type(n, embedding_width), c.nullable) for n, c in self.columns.items()])
+
+    def _type(self, name: str, width: int | None) -> pa.DataType:
+        kind = self.columns[name].type
+        if kind != EMBEDDING:
+            return TYPES[kind]
+        if width is None:
+            raise SchemaError(f"{self.dataset}.{name} is an embedding: its width must be given")
+        return pa.list_(pa.float16(), width)
+
+    def hold(self, table: pa.Table) -> pa.Table:
+        """The table with the schema's columns in the schema's order and types.
+
+        Raises SchemaError for a missing or an unknown column, a type that does not cast safely, and a null in a
+        column that is not nullable.
+        """
+        missing = [name for name in self.columns if name not in table.column_names]
+        extra = [name for name in table.column_names if name not in self.columns]
+        if missing or extra:
+            raise SchemaError(f"{self.dataset}: missing columns {missing}, unknown columns {extra}")
+        columns = []
+        for name, column in self.columns.items():
+            values = table.column(name)
+            want = self._type(name, getattr(values.type, "list_size", None))
+            if values.null_count and not column.nullable:
+                raise SchemaError(f"{self.dataset}.{name}: {values.null_count} nulls in a column that allows none")
+            try:
+                columns.append(values if values.type == want else values.cast(want))
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+                raise SchemaError(f"{self.dataset}.{name}: {values.type} is not {want}: {error}") from error
+        fields = [pa.field(n, c.type, self.columns[n].nullable) for n, c in zip(self.columns, columns, strict=True)]
+        return pa.Table.from_arrays(columns, schema=pa.schema(fields))
+
+    def renames(self, names: list[str]) -> dict[str, str]:
+        """For columns that came in under another name of the field: {their name: ours}."""
+        ours = {alias: name for name, column in self.columns.items() for alias in column.aliases}
+        return {name: ours[name] for name in names if name in ours and ours[name] not in names}
+
+    @property
+    def fingerprint(self) -> Mapping[str, Any]:
+        """What of the schema belongs to a dataset's identity."""
+        return {name: column.type for name, column in self.columns.items()}
+
+
+@cache
+def load(dataset: str) -> Schema:
+    """The schema of a dataset; `scores/<name>`, `shards-raw` and the like share the schema of their first word."""
+    import yaml
+
+    file = folder("schemas") / f"{family(dataset)}.yaml"
+    if not file.is_file():
+        raise SchemaError(f"no schema for dataset {dataset!r}; schemas/ has {', '.join(names())}")
+    return msgspec.convert(yaml.safe_load(file.read_text(encoding="utf-8")), Schema)
+
+
+def family(dataset: str) -> str:
+    """The first word of a dataset's name: `scores` of `scores/clip`, `shards` of `shards-raw`."""
+    return re.split("[/-]", dataset)[0]
+
+
+def names() -> list[str]:
+    """All datasets that have a schema, in alphabetical order."""
+    return sorted(f.name.removesuffix(".yaml") for f in folder("schemas").iterdir() if f.name.endswith(".yaml"))

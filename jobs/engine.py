@@ -1,0 +1,246 @@
+"""The one place that knows how to attach to Spark or Ray, plan the missing parts, run a function over them and commit.
+
+A caller's Spark session or Ray cluster is used as it is. With none, `local[*]` and a local Ray serve, started when
+the first stage with something to do asks for them and kept for the whole command.
+"""
+
+import argparse
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from curate import recipe as recipes
+from curate.ledger import Ledger, total
+from curate.recipe import Recipe
+from curate.store import Dataset, Manifest, Part, Plan
+
+PartFunction = Callable[[str], Part]
+JAVA_HELP = (
+    "Spark needs Java 17 or 21, and `java` is {found}. Install it: on Debian or Ubuntu\n"
+    "    apt-get install openjdk-17-jre-headless\n"
+    "on macOS `brew install openjdk@17`; then run the same command again."
+)
+
+
+class EngineError(RuntimeError):
+    """An engine is missing or lost; the message says how to install it or what to do."""
+
+
+@dataclass
+class Engines:
+    """Engines of one command, started late and once. Those that were found running are left running."""
+
+    _spark: Any = None
+    _ray: Any = None
+    _ours: list[str] = field(default_factory=list)
+
+    def spark(self) -> Any:
+        if self._spark is None:
+            self._spark, started = _attach_spark()
+            self._ours += ["spark"] * started
+        return self._spark
+
+    def ray(self) -> Any:
+        if self._ray is None:
+            self._ray, started = _attach_ray()
+            self._ours += ["ray"] * started
+        return self._ray
+
+    def stop(self) -> None:
+        if "spark" in self._ours:
+            self._spark.stop()
+        if "ray" in self._ours:
+            self._ray.shutdown()
+        self._spark = self._ray = None
+        self._ours.clear()
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a stage's job is given: the recipe, the workdir, the engines, and permission to replace old datasets."""
+
+    recipe: Recipe
+    workdir: str
+    engines: Engines
+    redo: frozenset[str] = frozenset()
+
+    def dataset(self, name: str) -> Dataset:
+        return Dataset(self.workdir, name)
+
+    def plan(
+        self, name: str, settings: dict[str, Any], inputs: Sequence[str], parts: Sequence[str], **more: str
+    ) -> Plan:
+        """The plan of a dataset made by the stage of its schema: `inputs` are datasets of this workdir."""
+        from curate import schema
+
+        marks = {source: self.dataset(source).fingerprint for source in inputs} | more
+        stage = schema.load(name).stage
+        return Plan(dataset=name, stage=stage, settings=msgspec.to_builtins(settings), inputs=marks, parts=tuple(parts))
+
+    def make(self, plan: Plan, launch: Callable[[list[str]], Sequence[Part]]) -> Manifest:
+        """Makes a dataset: refuses another plan's, skips what is done, launches what is missing, commits, reports."""
+        start, target = time.monotonic(), self.dataset(plan.dataset)
+        if plan.stage in self.redo and _differs(target, plan):
+            target.remove()
+        missing = target.begin(plan)
+        manifest = target.manifest()
+        if manifest is not None:
+            progress(plan.dataset, manifest.ledger, "already done, skipped")
+            return manifest
+        target.sweep()
+        done = launch(missing) if missing else []
+        manifest = target.commit(plan, done)
+        kept = len(plan.parts) - len(missing)
+        resumed = f", {kept} of {len(plan.parts)} parts from before" if kept else ""
+        progress(plan.dataset, manifest.ledger, f"{time.monotonic() - start:.1f} s{resumed}")
+        return manifest
+
+
+def _differs(target: Dataset, plan: Plan) -> bool:
+    file = target.path("_plan.json")
+    return target.fs.exists(file) and msgspec.json.decode(target.fs.cat_file(file), type=Plan).hash != plan.hash
+
+
+def progress(dataset: str, ledger: Ledger, note: str) -> None:
+    """One line for a finished stage."""
+    dropped, failed = sum(ledger.dropped.values()), sum(ledger.failed.values())
+    print(
+        f"{dataset:<18}{ledger.rows_in:>10,} in {ledger.kept:>10,} kept {dropped:>10,} dropped {failed:>8,} failed   {note}",
+        flush=True,
+    )
+
+
+# -- Spark
+
+
+def java() -> str | None:
+    """What is wrong with Java here, as an instruction; None when Spark can run."""
+    home = os.environ.get("JAVA_HOME")
+    binary = f"{home}/bin/java" if home else shutil.which("java")
+    if not binary or not os.path.exists(binary):
+        return JAVA_HELP.format(found="not on this machine")
+    said = subprocess.run([binary, "-version"], capture_output=True, text=True, check=False).stderr
+    number = said.split('"')[1].split(".")[0] if '"' in said else "?"
+    return None if number.isdigit() and int(number) >= 17 else JAVA_HELP.format(found=f"version {number}")
+
+
+def _attach_spark() -> tuple[Any, bool]:
+    try:
+        from pyspark.sql import SparkSession
+    except ImportError as error:
+        raise EngineError("this stage runs on Spark: pip install 'curate-pairs[spark]'") from error
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        return active, False
+    builder = SparkSession.builder.appName("curate")
+    # spark-submit and SPARK_REMOTE bring their own master; only without either is a local one started.
+    if "SPARK_REMOTE" not in os.environ and "PYSPARK_GATEWAY_PORT" not in os.environ:
+        problem = java()
+        if problem:
+            raise EngineError(problem)
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+        builder = (
+            builder.master(os.environ.get("SPARK_MASTER", "local[*]"))
+            .config("spark.driver.host", "127.0.0.1")
+            .config("spark.ui.enabled", "false")
+            .config("spark.ui.showConsoleProgress", "false")
+            .config("spark.sql.shuffle.partitions", str(2 * (os.cpu_count() or 1)))
+            .config("spark.driver.memory", "2g")
+        )
+    session = builder.getOrCreate()
+    if hasattr(session, "sparkContext") and "SPARK_REMOTE" not in os.environ:
+        session.sparkContext.setLogLevel("ERROR")
+    return session, True
+
+
+def spark_parts(engines: Engines, function: PartFunction, parts: Sequence[str]) -> list[Part]:
+    """Runs a part function over parts, one Spark task each; retries and placement are Spark's. Returns their records."""
+    names = list(parts)
+    if not names:
+        return []
+
+    def task(batches: Iterator[Any]) -> Iterator[Any]:
+        import pyarrow as pa
+
+        for batch in batches:
+            records = [msgspec.json.encode(function(names[i])).decode() for i in batch.column("id").to_pylist()]
+            yield pa.RecordBatch.from_pydict({"record": records})
+
+    rows = engines.spark().range(0, len(names), 1, len(names)).mapInArrow(task, "record string").collect()
+    return [msgspec.json.decode(row.record, type=Part) for row in rows]
+
+
+# -- Ray
+
+
+def _attach_ray() -> tuple[Any, bool]:
+    try:
+        import ray
+    except ImportError as error:
+        raise EngineError("this stage runs on Ray: pip install 'curate-pairs[ray]'") from error
+    if ray.is_initialized():
+        return ray, False
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # A stale "current cluster" file must not send a laptop's run elsewhere: only RAY_ADDRESS names a cluster.
+    address = os.environ.get("RAY_ADDRESS", "local")
+    ray.init(address=address, include_dashboard=False if address == "local" else None, log_to_driver=True,
+             logging_level=logging.ERROR, configure_logging=True)  # fmt: skip
+    return ray, True
+
+
+def ray_parts(
+    engines: Engines, function: PartFunction, parts: Sequence[str], *, workers: int = 1, gpus: float = 0
+) -> list[Part]:
+    """Runs a part function over parts in a pool of Ray actors, each part once; what the function caches stays warm.
+
+    A worker that dies is started again and its part retried; an error of the function itself ends the run.
+    """
+    ray = engines.ray()
+    names = list(parts)
+    if not names:
+        return []
+
+    class Worker:
+        def run(self, part: str) -> bytes:
+            return msgspec.json.encode(function(part))
+
+    from ray.util import ActorPool
+
+    # Half a core each, so that actors never hold every core and starve the tasks that feed them.
+    actor = ray.remote(num_cpus=0.5, num_gpus=gpus, max_restarts=3, max_task_retries=3)(Worker)
+    pool = ActorPool([actor.remote() for _ in range(min(workers, len(names)))])
+    answers = pool.map_unordered(lambda actor, part: actor.run.remote(part), names)
+    return sorted((msgspec.json.decode(answer, type=Part) for answer in answers), key=lambda part: part.name)
+
+
+# -- entry points
+
+
+def main(stage: Callable[[Run], object], argv: Sequence[str] | None = None) -> None:
+    """The command line of a job file: `python jobs/x.py -c recipe.yaml -w workdirs/x [section.key=value ...]`."""
+    parser = argparse.ArgumentParser(description=(sys.modules[stage.__module__].__doc__ or "").strip().split("\n")[0])
+    parser.add_argument("-c", "--recipe", required=True, help="YAML file, or the name of a recipe that ships")
+    parser.add_argument("-w", "--workdir", required=True, help="folder or fsspec URL that holds the datasets")
+    parser.add_argument(
+        "--redo", action="append", default=[], metavar="STAGE", help="replace what this stage made before"
+    )
+    parser.add_argument("overrides", nargs="*", help="dotted settings, e.g. balance.t=20000")
+    args = parser.parse_args(argv)
+    engines = Engines()
+    try:
+        stage(Run(recipes.load(args.recipe, args.overrides), args.workdir, engines, frozenset(args.redo)))
+    finally:
+        engines.stop()
+
+
+__all__ = ["EngineError", "Engines", "Ledger", "Run", "main", "progress", "ray_parts", "spark_parts", "total"]

@@ -1,0 +1,59 @@
+"""The recipe is a typed value; what is wrong in it is said with the place and the nearest valid name."""
+
+import copy
+
+import pytest
+
+from curate import recipe
+from curate.recipe import RecipeError
+
+SMALL = {"name": "small", "extract": {"inputs": ["a.warc.gz"]}, "score": {"models": [{"name": "clip", "model": "m"}]}}
+
+
+def with_value(path, value):
+    data = copy.deepcopy(SMALL)
+    place = data
+    for key in path[:-1]:
+        place = place[key] if isinstance(place, list) else place.setdefault(key, {})
+    place[path[-1]] = value
+    return data
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        (["blance"], {}, "did you mean 'balance'"),
+        (["balance", "treshold"], 3, "balance.*unknown key 'treshold'"),
+        (["balance", "basline_fraction"], 0.3, "did you mean 'baseline_fraction'"),
+        (["score", "models", 0, "modell"], "x", r"models\[0\].*did you mean 'model'"),
+        (["balance", "t"], 0, "balance.t.*>= 1.*got 0"),
+        (["balance", "t"], "many", "balance.t.*`int`.*'many'"),
+        (["match", "rule"], "metaclip9", "match.rule.*metaclip9"),
+        (["name"], "Two Words", "name"),
+    ],
+)
+def test_errors_name_the_place_the_value_and_the_nearest_key(path, value, says):
+    with pytest.raises(RecipeError, match=says):
+        recipe.build(with_value(path, value))
+
+
+def test_runtime_settings_are_not_part_of_the_identity():
+    one = recipe.build(with_value(["download", "threads"], 3))
+    two = recipe.build(with_value(["download", "threads"], 9))
+    three = recipe.build(with_value(["download", "timeout"], 9))
+    assert one.download.identity() == two.download.identity() != three.download.identity()
+
+
+def test_overrides_are_dotted(tmp_path):
+    file = tmp_path / "r.yaml"
+    file.write_text("name: r\nextract: {inputs: [x]}\nscore: {models: []}\n")
+    assert recipe.load(str(file), ["balance.t=7", "extract.inputs=[a, b]"]).balance.t == 7
+    with pytest.raises(RecipeError, match=r"section\.key=value"):
+        recipe.load(str(file), ["balance.t"])
+
+
+def test_every_recipe_that_ships_loads():
+    for file in recipe.folder("recipes").iterdir():
+        assert recipe.load(file.name).name == file.name.removesuffix(".yaml")
+    with pytest.raises(RecipeError, match="did you mean 'demo'"):
+        recipe.load("demoo")
