@@ -76,14 +76,26 @@ class Run:
         return Dataset(self.workdir, name)
 
     def plan(
-        self, name: str, settings: dict[str, Any], inputs: Sequence[str], parts: Sequence[str], **more: str
+        self,
+        name: str,
+        settings: dict[str, Any],
+        inputs: Sequence[str],
+        parts: Sequence[str] = (),
+        *,
+        stage: str | None = None,
+        **more: str,
     ) -> Plan:
-        """The plan of a dataset made by the stage of its schema: `inputs` are datasets of this workdir."""
+        """The plan of a dataset. `inputs` are datasets of this workdir, `more` fingerprints of anything else.
+
+        The stage is the one in the dataset's schema; datasets without rows (runs, evaluations) name theirs.
+        """
         from curate import schema
 
         marks = {source: self.dataset(source).fingerprint for source in inputs} | more
-        stage = schema.load(name).stage
-        return Plan(dataset=name, stage=stage, settings=msgspec.to_builtins(settings), inputs=marks, parts=tuple(parts))
+        plain = msgspec.to_builtins(settings)
+        return Plan(
+            dataset=name, stage=stage or schema.load(name).stage, settings=plain, inputs=marks, parts=tuple(parts)
+        )
 
     def make(self, plan: Plan, launch: Callable[[list[str]], Sequence[Part]]) -> Manifest:
         """Makes a dataset: refuses another plan's, skips what is done, launches what is missing, commits, reports."""
@@ -96,7 +108,7 @@ class Run:
             progress(plan.dataset, manifest.ledger, "already done, skipped")
             return manifest
         target.sweep()
-        done = launch(missing) if missing else []
+        done = launch(missing) if missing or not plan.parts else []
         manifest = target.commit(plan, done)
         kept = len(plan.parts) - len(missing)
         resumed = f", {kept} of {len(plan.parts)} parts from before" if kept else ""

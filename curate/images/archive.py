@@ -16,7 +16,7 @@ class ArchiveWriter:
     """Appends images to a tar whose bytes depend on nothing but them: no time, owner or mode of this machine."""
 
     def __init__(self, file: BinaryIO):
-        self._tar = tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT)
+        self._tar = tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 - closed by close()
 
     def add(self, name: str, data: bytes) -> None:
         self._tar.addfile(member(name, len(data)), io.BytesIO(data))
