@@ -193,10 +193,10 @@ class Dataset:
             writer = PartWriter(self, part, file, ledger)
             try:
                 yield writer
+                writer.finish(plan_hash)
             except BaseException:
                 writer.abandon()
                 raise
-            writer.finish(plan_hash)
 
     def put(self, file: str, data: bytes) -> None:
         """Writes a small file whole or not at all."""
