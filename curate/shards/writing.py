@@ -1,0 +1,82 @@
+"""Writes one shard: a WebDataset tar, its Parquet index and its stats; and the files for loaders beside all shards.
+
+A sample's members are adjacent, its key is the image's uid (no dots, no capitals), suffixes are lower case, times
+are zero: the same samples give the same bytes.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from curate.images.archive import ArchiveWriter
+from curate.ledger import Ledger
+from curate.parts import committed
+from curate.shards.samples import Sample
+from curate.store import ROW_GROUP, Dataset, Part, Plan
+
+SUFFIX = {"jpeg": "jpg", "mpo": "jpg", "tiff": "tif"}
+"""Where the usual suffix is not the format's own name."""
+
+
+def write_shard(shard: str, samples: Iterable[Sample], target: Dataset, plan: Plan) -> Part:
+    """Writes `<shard>.tar`, `<shard>_stats.json` and, as the commit, `<shard>.parquet`. Returns its record."""
+    ledger, index = Ledger(), []
+    with target.sidecar(f"{shard}.tar") as file:
+        tar = ArchiveWriter(file)
+        for sample in samples:
+            others = {"other_text": len(sample.rows) - 1} if len(sample.rows) > 1 else {}
+            if sample.data is None:
+                ledger += Ledger(rows_in=len(sample.rows), failed={"image_missing": len(sample.rows)})
+                continue
+            ledger += Ledger(rows_in=len(sample.rows), kept=1, dropped=others)
+            for suffix, data in members(sample):
+                tar.add(f"{sample.image_uid}.{suffix}", data)
+            index.append(index_row(shard, sample))
+        tar.close()
+    stats = {"count": len(index), "successes": len(index), "failed_to_download": 0, "failed_to_resize": 0}
+    target.put(f"{shard}_stats.json", _json(stats | {"pairs": ledger.rows_in}))
+    with target.write_part(shard, plan.hash, ledger) as out:
+        rows = iter(index)
+        while batch := list(islice(rows, ROW_GROUP)):
+            out.write(pa.Table.from_pylist(batch, schema=_index_schema()))
+    return committed(target, shard, plan)
+
+
+def members(sample: Sample) -> Iterator[tuple[str, bytes]]:
+    """(suffix, bytes) of a sample's members, the image first; the image's bytes are as they were fetched."""
+    chosen = sample.chosen
+    assert sample.data is not None
+    yield SUFFIX.get(chosen["format"], chosen["format"]), sample.data
+    facts: dict[str, Any] = {"key": sample.image_uid} | chosen
+    facts["texts"] = [row["text"] for row in sample.rows]
+    facts["uids"] = [row["uid"] for row in sample.rows]
+    yield "json", _json(facts)
+    yield "txt", chosen["text"].encode()
+
+
+def index_row(shard: str, sample: Sample) -> dict[str, Any]:
+    chosen = sample.chosen
+    shared = {name: chosen[name] for name in ("uid", "image_uid", "url", "text", "lang", "sha256", "width", "height")}
+    return shared | {"key": sample.image_uid, "shard": f"{shard}.tar", "texts": [row["text"] for row in sample.rows]}
+
+
+def finish(target: Dataset, parts: Sequence[Part], card: str) -> None:
+    """Writes what loaders and people look for: `sizes.json` (open_clip), `_info.json` (timm) and the card."""
+    sizes = {f"{part.name}.tar": part.rows for part in parts}
+    train = {"num_samples": sum(sizes.values()), "filenames": list(sizes), "shard_lengths": list(sizes.values())}
+    target.put("sizes.json", _json(sizes))
+    target.put("_info.json", _json({"splits": {"train": train}}))
+    target.put("README.md", card.encode())
+
+
+def _index_schema() -> pa.Schema:
+    from curate import schema
+
+    return schema.load("shards").arrow()
+
+
+def _json(value: Any) -> bytes:
+    return msgspec.json.encode(value, order="deterministic")

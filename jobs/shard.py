@@ -1,0 +1,89 @@
+"""shard: the selected pairs as WebDataset tars, byte-identical on a rerun; and the raw baseline beside them.
+
+python jobs/shard.py -c recipe.yaml -w workdirs/mine
+"""
+
+from functools import partial
+
+from curate.parts import Inputs
+from curate.shards import samples, writing
+from curate.shards.card import card, warnings_for
+from curate.store import Dataset, Part, Plan
+from jobs import engine
+
+Cut = dict[str, list[tuple[str, int, int]]]
+"""Shard -> (part, first sample, number of samples), in order."""
+
+SETS: dict[str, tuple[str, samples.Members]] = {
+    "curated": ("shards", samples.curated),
+    "raw": ("shards-raw", samples.raw),
+}
+
+
+def run(run: engine.Run) -> None:
+    for kind in SETS:
+        if kind == "curated" or run.recipe.balance.baseline_fraction > 0:
+            make_set(run, kind)
+
+
+def make_set(run: engine.Run, kind: str) -> None:
+    recipe = run.recipe
+    name, members = SETS[kind]
+    models = [model.name for model in recipe.score.models]
+    inputs = samples.table_inputs(run.workdir, models)
+    sources = [data.name for data, _ in inputs.values()]
+    # The raw set takes no advice from a score: its texts are drawn.
+    policy = recipe.shard.text if kind == "curated" else "draw"
+    choose = samples.chooser(policy, recipe.seed, models[0] if models else None)
+    settings = recipe.shard.identity() | {"text": policy, "seed": recipe.seed, "set": kind}
+    target = run.dataset(name)
+    done = target.manifest()
+    before = run.plan(name, settings, sources, [part.name for part in done.parts] if done else [])
+    cut = {} if done and done.plan.hash == before.hash else cut_shards(run, inputs, members)
+    plan = run.plan(name, settings, sources, list(cut)) if cut else before
+
+    def launch(missing: list[str]) -> list[Part]:
+        write = partial(write_shard, cut=cut, inputs=inputs, members=members, choose=choose, target=target, plan=plan)
+        written = engine.ray_parts(run.engines, write, missing, workers=recipe.shard.workers)
+        records = {part.name: part for part in written}
+        everything = [records.get(n) or target.committed(n, plan.hash) for n in plan.parts]
+        shards = [part for part in everything if part is not None]
+        for warning in warnings_for(shards):
+            print(f"{name}: {warning}", flush=True)
+        writing.finish(target, shards, card(recipe, kind, shards))
+        return shards
+
+    run.make(plan, launch)
+
+
+def cut_shards(run: engine.Run, inputs: Inputs, members: samples.Members) -> Cut:
+    """Which samples of which parts go into each shard: every part is counted once, then cut evenly."""
+    parts = run.dataset("images").part_names()
+    counting = partial(samples.count, inputs=inputs, members=members)
+    counts = engine.ray_map(run.engines, counting, parts, workers=run.recipe.shard.workers)
+    pieces = samples.slices(dict(zip(parts, counts, strict=True)), run.recipe.shard.samples)
+    return {f"{index:05d}": piece for index, piece in enumerate(pieces)}
+
+
+def write_shard(
+    shard: str,
+    *,
+    cut: Cut,
+    inputs: Inputs,
+    members: samples.Members,
+    choose,
+    target: Dataset,
+    plan: Plan,
+) -> Part:
+    """One shard from its slices of the parts; runs in a worker."""
+    from itertools import islice
+
+    def slices():
+        for part, first, size in cut[shard]:
+            yield from islice(samples.samples_of(part, inputs, members, choose), first, first + size)
+
+    return writing.write_shard(shard, slices(), target, plan)
+
+
+if __name__ == "__main__":
+    engine.main(run)
