@@ -6,7 +6,7 @@ from curate.recipe import Recipe
 from curate.store import Part
 
 READING = """import webdataset as wds
-pairs = wds.WebDataset("{path}", shardshuffle=False).decode("pil").to_tuple("jpg;png;webp;gif;bmp;tif;avif", "txt")
+pairs = wds.WebDataset("{path}", shardshuffle=False).decode("pil").to_tuple("jpg;png;webp", "txt")
 image, text = next(iter(pairs))"""
 """The three lines that read a set of shards; `{path}` is a path with braces."""
 
@@ -51,7 +51,7 @@ configs:
 
 {images:,} images with {pairs:,} texts in {len(parts)} shards ({size:,} bytes of index). Made from web pages: {origin}.
 
-Every sample has the image as fetched, `.txt` with the chosen text, and `.json` with all selected texts, its URL, the page,
+Every sample has the image as fetched (as PNG where loaders do not read its format), `.txt` with the chosen text, and `.json` with all selected texts, its URL, the page,
 sizes, sha256 and scores. The images belong to their owners; the pages' licences are not known here and go with each picture.
 
 ```python

@@ -4,6 +4,7 @@ A sample's members are adjacent, its key is the image's uid (no dots, no capital
 are zero: the same samples give the same bytes.
 """
 
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -12,13 +13,15 @@ import msgspec
 import pyarrow as pa
 
 from curate.images.archive import ArchiveWriter
+from curate.images.decoding import ImageError, decode
 from curate.ledger import Ledger
 from curate.parts import committed
 from curate.shards.samples import Sample
 from curate.store import ROW_GROUP, Dataset, Part, Plan
 
-SUFFIX = {"jpeg": "jpg", "mpo": "jpg", "tiff": "tif"}
-"""Where the usual suffix is not the format's own name."""
+SUFFIX = {"jpeg": "jpg", "mpo": "jpg", "png": "png", "webp": "webp"}
+"""Formats that every loader of the field reads, with their suffix. open_clip's passes over samples with any other
+one in silence, so an image of another format is written as PNG (its `format` in the json says what was fetched)."""
 
 
 def write_shard(shard: str, samples: Iterable[Sample], target: Dataset, plan: Plan) -> Part:
@@ -31,8 +34,13 @@ def write_shard(shard: str, samples: Iterable[Sample], target: Dataset, plan: Pl
             if sample.data is None:
                 ledger += Ledger(rows_in=len(sample.rows), failed={"image_missing": len(sample.rows)})
                 continue
+            try:
+                files = list(members(sample))
+            except ImageError:
+                ledger += Ledger(rows_in=len(sample.rows), failed={"undecodable": len(sample.rows)})
+                continue
             ledger += Ledger(rows_in=len(sample.rows), kept=1, dropped=others)
-            for suffix, data in members(sample):
+            for suffix, data in files:
                 tar.add(f"{sample.image_uid}.{suffix}", data)
             index.append(index_row(shard, sample))
         tar.close()
@@ -46,10 +54,18 @@ def write_shard(shard: str, samples: Iterable[Sample], target: Dataset, plan: Pl
 
 
 def members(sample: Sample) -> Iterator[tuple[str, bytes]]:
-    """(suffix, bytes) of a sample's members, the image first; the image's bytes are as they were fetched."""
+    """(suffix, bytes) of a sample's members, the image first, as it was fetched or as PNG.
+
+    Raises ImageError when an image that must be written as PNG does not decode.
+    """
     chosen = sample.chosen
     assert sample.data is not None
-    yield SUFFIX.get(chosen["format"], chosen["format"]), sample.data
+    if chosen["format"] in SUFFIX:
+        yield SUFFIX[chosen["format"]], sample.data
+    else:
+        out = io.BytesIO()
+        decode(sample.data).save(out, "PNG")
+        yield "png", out.getvalue()
     facts: dict[str, Any] = {"key": sample.image_uid} | chosen
     facts["texts"] = [row["text"] for row in sample.rows]
     facts["uids"] = [row["uid"] for row in sample.rows]
