@@ -1,11 +1,25 @@
-"""What several tests need: a small recipe, and engines that are started once for the whole session."""
+"""What several tests need: engines started once, and one run of the road over the bundled pool."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+ROOT = Path(__file__).resolve().parent.parent
+BRIEF = ("train.samples_seen=512", "train.warmup=1", "train.seeds=[0]", "evaluate.bootstrap=50")
+"""Overrides that make the demo's training a formality; everything before it is the demo as it is."""
+
+
+def demo(workdir: Path, *arguments: str) -> subprocess.Popen:
+    """Starts the demo in a session of its own, so that it can be killed with everything that it started."""
+    command = [sys.executable, "demo/run.py", "--workdir", str(workdir), *arguments, *BRIEF]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            start_new_session=True)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +30,14 @@ def engines():
     shared = Engines()
     yield shared
     shared.stop()
+
+
+@pytest.fixture(scope="session")
+def demo_workdir(tmp_path_factory):
+    """A workdir after the whole demo (with a very short training), and what the run printed, in `output.txt`."""
+    workdir = tmp_path_factory.mktemp("demo")
+    run = demo(workdir / "run")
+    output, _ = run.communicate(timeout=900)
+    (workdir / "output.txt").write_text(output)
+    assert run.returncode == 0, output[-5000:]
+    return workdir / "run"

@@ -1,0 +1,80 @@
+"""Killed at any stage and started again, the road ends in the same bytes."""
+
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from tests.conftest import demo
+from tests.test_demo import contents
+
+FIRST_SIGNS = (
+    "pairs/_plan.json",
+    "matches/_plan.json",
+    "images/_plan.json",
+    "duplicates/_plan.json",
+    "shards/_plan.json",
+)
+"""Files whose appearance says that a stage is at work."""
+
+
+def kill(run):
+    """SIGKILL for a run and everything that it started in its session."""
+    os.killpg(run.pid, signal.SIGKILL)
+    run.communicate()
+
+
+def wait_for(path, run, seconds=180):
+    """Until the file is there; False when the run ended before."""
+    end = time.monotonic() + seconds
+    while not path.exists() and run.poll() is None and time.monotonic() < end:
+        time.sleep(0.02)
+    return path.exists()
+
+
+@pytest.mark.timeout(900)
+def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(demo_workdir, tmp_path):
+    workdir = tmp_path / "killed"
+    chance = random.Random(5)
+    for sign in FIRST_SIGNS:
+        run = demo(workdir, "--stages", "extract..shard")
+        assert wait_for(workdir / sign, run), run.communicate()[0]
+        time.sleep(chance.uniform(0, 1.0))
+        kill(run)
+    run = demo(workdir, "--stages", "extract..shard")
+    output, _ = run.communicate(timeout=600)
+    assert run.returncode == 0, output[-3000:]
+    killed = contents(workdir)
+    whole = {
+        name: data
+        for name, data in contents(demo_workdir).items()
+        if name.split("/")[0] not in ("runs", "evaluations", "report")
+    }
+    assert sorted(killed) == sorted(whole)
+    assert [name for name in whole if killed[name] != whole[name]] == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("stage", ["extract", "match", "balance", "download", "score", "dedup", "select", "shard", "train", "evaluate", "report"])  # fmt: skip
+def test_each_stage_survives_a_kill_at_a_random_moment(demo_workdir, tmp_path, stage):
+    from curate.recipe import STAGES
+
+    workdir = tmp_path / "killed"
+    before = STAGES[: STAGES.index(stage)]
+    if before:
+        run = demo(workdir, "--stages", f"{before[0]}..{before[-1]}")
+        output, _ = run.communicate(timeout=900)
+        assert run.returncode == 0, output[-3000:]
+    for moment in (4.0, 7.0, 10.0):
+        run = demo(workdir, "--stages", stage)
+        time.sleep(moment + random.Random(stage).uniform(0, 2))
+        kill(run)
+    run = demo(workdir, "--stages", stage)
+    output, _ = run.communicate(timeout=900)
+    assert run.returncode == 0, output[-3000:]
+    whole, killed = contents(demo_workdir), contents(workdir)
+    # Times stand in no file; what training leaves is deterministic on one machine.
+    assert [name for name in killed if killed[name] != whole.get(name)] == []
