@@ -22,6 +22,11 @@ def demo(workdir: Path, *arguments: str) -> subprocess.Popen:
                             start_new_session=True)  # fmt: skip
 
 
+def contents(workdir: Path) -> dict[str, bytes]:
+    """{file: bytes} of a whole workdir."""
+    return {str(f.relative_to(workdir)): f.read_bytes() for f in sorted(workdir.rglob("*")) if f.is_file()}
+
+
 @pytest.fixture(scope="session")
 def engines():
     """Local Spark and Ray, started when first asked for and stopped at the end."""

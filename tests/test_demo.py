@@ -1,21 +1,18 @@
 """The demo as a newcomer runs it: accounts that balance, planted faults that end where they should, shards that repeat."""
 
 import json
+import os
 import subprocess
+import sys
 import time
 
 import pytest
 
 from curate import recipe, schema
 from curate.store import Dataset
-from tests.conftest import ROOT, demo
+from tests.conftest import ROOT, contents, demo
 
 DATASETS = ("pairs", "matches", "balanced", "images", "scores/clip", "duplicates", "selection", "shards", "shards-raw")
-
-
-def contents(workdir):
-    """{file: bytes} of a whole workdir."""
-    return {str(f.relative_to(workdir)): f.read_bytes() for f in sorted(workdir.rglob("*")) if f.is_file()}
 
 
 def test_every_stage_accounts_for_every_row(demo_workdir):
@@ -119,16 +116,12 @@ def test_the_shards_are_listed_with_their_sizes(demo_workdir):
 
 
 def test_a_missing_java_is_said_before_anything_else(tmp_path):
-    path = f"{ROOT}/.venv/bin:/usr/bin:/bin" if not (ROOT / "nojava").exists() else ""
-    done = subprocess.run(
-        ["make", "-C", str(ROOT), "java-check"],
-        env={"PATH": path, "JAVA_HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "apt-get install openjdk-17-jre-headless" in done.stderr
+    nowhere = os.environ | {"JAVA_HOME": str(tmp_path)}
+    for command in (["make", "demo"], [sys.executable, "demo/run.py", "--workdir", str(tmp_path / "new")]):
+        done = subprocess.run(command, cwd=ROOT, env=nowhere, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert "apt-get install openjdk-17-jre-headless" in done.stderr
+        assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("stage", recipe.STAGES)

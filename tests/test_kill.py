@@ -7,8 +7,7 @@ import time
 
 import pytest
 
-from tests.conftest import demo
-from tests.test_demo import contents
+from tests.conftest import contents, demo
 
 FIRST_SIGNS = (
     "pairs/_plan.json",
