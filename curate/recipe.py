@@ -79,6 +79,8 @@ class Download(Settings, frozen=True, kw_only=True):
     timeout: Positive = 10.0
     """Seconds to wait for a server."""
     retries: Limit = 0
+    max_seconds: Positive = 60.0
+    """Seconds that one image may take in all, redirects and slow drips included."""
     max_bytes: Count = 20 * 2**20
     max_pixels: Count = 50_000_000
     """Checked in the header, before decoding."""
@@ -89,6 +91,11 @@ class Download(Settings, frozen=True, kw_only=True):
     """Hosts to reach at another address (`{"*.example": "127.0.0.1:8765"}`), as curl's --connect-to. Checked like any."""
     threads: Count = 32
     workers: Count = 2
+
+    def __post_init__(self) -> None:
+        from curate.images.addresses import Addresses
+
+        Addresses.parse(self.allow_addresses, self.connect_to)
 
 
 class Model(Settings, frozen=True, kw_only=True):
@@ -136,6 +143,12 @@ class Dedup(Settings, frozen=True, kw_only=True):
     """Name of the scored model whose image embeddings are compared."""
     semantic_clusters: Limit = 0
     """k of the k-means that bounds the comparisons; 0: chosen from the number of images."""
+
+    def __post_init__(self) -> None:
+        if self.semantic_epsilon and not self.semantic_model:
+            raise ValueError(
+                f"semantic_epsilon is {self.semantic_epsilon}, but semantic_model names no model of score.models"
+            )
 
 
 class Rule(Settings, frozen=True, kw_only=True):
@@ -229,6 +242,12 @@ class Recipe(Settings, frozen=True, kw_only=True):
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
     report: Report = Report()
+
+    def __post_init__(self) -> None:
+        from curate.selection.presets import resolve
+
+        # A misspelt rule is said before a crawl is read, not days later when its stage begins.
+        resolve(self.select, [model.name for model in self.score.models])
 
 
 STAGES = (

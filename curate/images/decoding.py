@@ -5,8 +5,12 @@ import warnings
 
 from PIL import Image, UnidentifiedImageError
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "MPO", "ICO")
-"""Raster formats that are opened at all; Pillow also knows formats that run other programs (EPS)."""
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+"""Raster formats that are opened at all; Pillow also knows formats that run other programs (EPS).
+
+MPO (a JPEG with more frames) opens as JPEG. ICO is left out: its header's size is not the one of the PNG inside it, so
+the check before decoding would check nothing.
+"""
 
 
 class ImageError(ValueError):

@@ -1,0 +1,21 @@
+"""Fetches the images of the pairs that balance kept or the baseline drew; every row comes back with a status (Ray)."""
+
+from functools import partial
+
+from curate.images.downloading import download_part
+from jobs import engine
+
+
+def run(run: engine.Run) -> None:
+    pairs, matches, balanced = (run.dataset(name) for name in ("pairs", "matches", "balanced"))
+    settings = run.recipe.download
+    plan = run.plan("images", settings.identity(), ["pairs", "matches", "balanced"], pairs.part_names())
+    part = partial(
+        download_part, pairs=pairs, matches=matches, balanced=balanced, target=run.dataset("images"), plan=plan,
+        settings=settings,
+    )  # fmt: skip
+    run.make(plan, lambda missing: engine.ray_parts(run.engines, part, missing, workers=settings.workers))
+
+
+if __name__ == "__main__":
+    engine.main(run)

@@ -1,0 +1,59 @@
+"""Hostile bytes: a status for each, and transparency on white."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from curate.images.decoding import ImageError, decode
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"", "empty_body"),
+        (b"<html></html>", "not_an_image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not_an_image"),
+        (b"\0\0\1\0\1\0\0\0\0\0\1\0\x20\0" + b"\0" * 60, "not_an_image"),
+        (b"\xff\xd8\xff\xe0" + b"\0" * 100, "undecodable"),
+        (b"GIF89a", "undecodable"),
+    ],
+)
+def test_bytes_that_are_no_image_have_a_status(data, status):
+    with pytest.raises(ImageError) as error:
+        decode(data)
+    assert error.value.status in (status, "not_an_image")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "BMP"])
+def test_a_cut_anywhere_is_a_status_never_another_error(kind, picture_bytes):
+    data = picture_bytes(kind)
+    for end in range(0, len(data), max(1, len(data) // 40)):
+        try:
+            decode(data[:end])
+        except ImageError as error:
+            assert error.status in ("empty_body", "not_an_image", "truncated", "undecodable")
+
+
+def test_pixels_are_counted_before_any_is_made(picture_bytes):
+    header = struct.pack(">IIBBBBB", 9000, 9000, 8, 2, 0, 0, 0)
+    body = b"IHDR" + header
+    png = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
+    with pytest.raises(ImageError) as error:
+        decode(png + b"\0\0\0\0IDAT" + struct.pack(">I", zlib.crc32(b"IDAT")))
+    assert error.value.status == "too_many_pixels"
+    assert decode(picture_bytes(size=100), max_pixels=10_000).size == (100, 100)
+    with pytest.raises(ImageError):
+        decode(picture_bytes(size=101), max_pixels=10_000)
+
+
+def test_transparency_becomes_white():
+    pixels = np.zeros((4, 4, 4), dtype=np.uint8)
+    pixels[0, 0] = (10, 20, 30, 255)
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    image = np.asarray(decode(out.getvalue()))
+    assert image.shape == (4, 4, 3) and tuple(image[0, 0]) == (10, 20, 30) and (image[1:] == 255).all()
