@@ -44,16 +44,17 @@ def make_set(run: engine.Run, kind: str) -> None:
 
     def launch(missing: list[str]) -> list[Part]:
         write = partial(write_shard, cut=cut, inputs=inputs, members=members, choose=choose, target=target, plan=plan)
-        written = engine.ray_parts(run.engines, write, missing, workers=recipe.shard.workers)
-        records = {part.name: part for part in written}
-        everything = [records.get(n) or target.committed(n, plan.hash) for n in plan.parts]
-        shards = [part for part in everything if part is not None]
-        for warning in warnings_for(shards):
+        return engine.ray_parts(run.engines, write, missing, workers=recipe.shard.workers)
+
+    def finish() -> dict[str, list[str]]:
+        shards = [record for shard in plan.parts if (record := target.committed(shard, plan.hash))]
+        warnings = warnings_for(shards)
+        for warning in warnings:
             print(f"{name}: {warning}", flush=True)
         writing.finish(target, shards, card(recipe, kind, shards))
-        return shards
+        return {"warnings": warnings}
 
-    run.make(plan, launch)
+    run.make(plan, launch, finish)
 
 
 def cut_shards(run: engine.Run, inputs: Inputs, members: samples.Members) -> Cut:
