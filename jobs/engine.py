@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,8 +97,18 @@ class Run:
             dataset=name, stage=stage or schema.load(name).stage, settings=plain, inputs=marks, parts=tuple(parts)
         )
 
-    def make(self, plan: Plan, launch: Callable[[list[str]], Sequence[Part]]) -> Manifest:
-        """Makes a dataset: refuses another plan's, skips what is done, launches what is missing, commits, reports."""
+    def make(
+        self,
+        plan: Plan,
+        launch: Callable[[list[str]], Sequence[Part]],
+        finish: Callable[[], Mapping[str, Any]] | None = None,
+        before: Callable[[], Ledger] | None = None,
+    ) -> Manifest:
+        """Makes a dataset: refuses another plan's, skips what is done, launches what is missing, commits, reports.
+
+        `finish` does what is left when all parts are there, also when an earlier run was killed right before it, and
+        returns the manifest's `extra`; `before` gives the account of rows that left before they fell into a part.
+        """
         start, target = time.monotonic(), self.dataset(plan.dataset)
         if plan.stage in self.redo and _differs(target, plan):
             target.remove()
@@ -109,7 +119,7 @@ class Run:
             return manifest
         target.sweep()
         done = launch(missing) if missing or not plan.parts else []
-        manifest = target.commit(plan, done)
+        manifest = target.commit(plan, done, finish() if finish else None, before() if before else None)
         kept = len(plan.parts) - len(missing)
         resumed = f", {kept} of {len(plan.parts)} parts from before" if kept else ""
         progress(plan.dataset, manifest.ledger, f"{time.monotonic() - start:.1f} s{resumed}")
@@ -189,6 +199,18 @@ def spark_parts(engines: Engines, function: PartFunction, parts: Sequence[str]) 
 
     rows = engines.spark().range(0, len(names), 1, len(names)).mapInArrow(task, "record string").collect()
     return [msgspec.json.decode(row.record, type=Part) for row in rows]
+
+
+def spark_rows(engines: Engines, function: Callable[[str], Any], parts: Sequence[str], columns: str) -> Any:
+    """A Spark DataFrame of the Arrow tables that `function` makes of each part, one task each; `columns` in Spark's DDL."""
+    names = list(parts)
+
+    def task(batches: Iterator[Any]) -> Iterator[Any]:
+        for batch in batches:
+            for i in batch.column("id").to_pylist():
+                yield from function(names[i]).to_batches()
+
+    return engines.spark().range(0, len(names), 1, max(len(names), 1)).mapInArrow(task, columns)
 
 
 # -- Ray
@@ -278,5 +300,6 @@ __all__ = [
     "ray_map",
     "ray_parts",
     "spark_parts",
+    "spark_rows",
     "total",
 ]

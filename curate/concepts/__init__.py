@@ -1,0 +1,1 @@
+"""Concepts: metadata entries, their building, the language of a text, matching, counting and balancing."""

@@ -1,0 +1,50 @@
+"""Entry lists: one table per language, `<metadata>/<lang>/entries.parquet`; `metadata` itself is the folder that ships."""
+
+from functools import cache
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import xxhash
+
+from curate import schema
+from curate.house import folder
+from curate.recipe import RecipeError
+from curate.store import nearest
+
+SHIPPED, FILE = "metadata", "entries.parquet"
+
+
+def load(metadata: str, language: str) -> pa.Table:
+    """The entry list of a language, held to `schemas/entries.yaml`.
+
+    Raises RecipeError when `metadata` (the folder that ships, or any fsspec URL) has no list for the language, or
+    one whose ids or texts repeat.
+    """
+    table = schema.load("entries").hold(pq.read_table(pa.BufferReader(_bytes(metadata, language))))
+    for column in ("id", "text"):
+        if len(table[column].unique()) != len(table):
+            raise RecipeError(f"match.metadata: {metadata}/{language}/{FILE}: {column}s repeat; build the list again")
+    return table
+
+
+def fingerprint(metadata: str, language: str) -> str:
+    """xxh3-128 of the list's bytes; RecipeError when there is none."""
+    return xxhash.xxh3_128_hexdigest(_bytes(metadata, language))
+
+
+@cache
+def _bytes(metadata: str, language: str) -> bytes:
+    if metadata == SHIPPED:
+        lists = {item.name: item / FILE for item in folder(SHIPPED).iterdir() if (item / FILE).is_file()}
+        if language in lists:
+            return lists[language].read_bytes()
+        known = sorted(lists)
+    else:
+        fs, root = fsspec.core.url_to_fs(metadata)
+        place = f"{root.rstrip('/')}/{language}/{FILE}"
+        if fs.exists(place):
+            return bytes(fs.cat_file(place))
+        known = [path.split("/")[-2] for path in fs.glob(f"{root.rstrip('/')}/*/{FILE}")]
+    hint = nearest(language, known) if known else f"nothing there looks like <lang>/{FILE}"
+    raise RecipeError(f"match.languages: no entry list for {language!r} in match.metadata={metadata!r}: {hint}")

@@ -1,0 +1,109 @@
+"""Balancing: the formula on golden values, and the draw as statistics over seeds."""
+
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from curate import schema
+from curate.concepts.balancing import balance, entry_probability, keep_probability
+from curate.ledger import of_states
+from curate.recipe import Balance
+from curate.uid import pair_uid
+
+COUNTS = {"en": np.array([1, 5, 50, 500, 5000, 0])}
+
+
+def matches(n: int = 3000) -> pa.Table:
+    """Rows that match the entries 0..4 alone or together, and every fifth that matched nothing."""
+    lists = [[i % 5] if i % 2 else sorted({i % 5, (i // 5) % 5}) for i in range(n)]
+    states = ["dropped" if i % 5 == 4 else "kept" for i in range(n)]
+    return pa.table(
+        {
+            "uid": [pair_uid("http://a.example/", str(i)) for i in range(n)],
+            "state": states,
+            "lang": ["en"] * n,
+            "entries": pa.array(
+                [e if s == "kept" else [] for e, s in zip(lists, states, strict=True)], pa.list_(pa.int32())
+            ),
+        }
+    )
+
+
+def test_the_union_of_a_tenth_and_three_tenths():
+    p = keep_probability(np.array([0, 1, 0]), np.array([0, 2, 3]), np.array([0.1, 0.3]))
+    np.testing.assert_allclose(p, [0.37, 0.1], rtol=1e-15)
+
+
+def test_entries_up_to_t_keep_everything():
+    np.testing.assert_array_equal(entry_probability(np.array([0, 1, 20, 40, 200]), 20), [1, 1, 1, 0.5, 0.1])
+
+
+def test_rows_are_kept_where_the_draw_is_below_the_probability():
+    table = matches()
+    out = schema.load("balanced").hold(balance(table, COUNTS, Balance(t=20), seed=3))
+    for before, row in zip(table.to_pylist(), out.to_pylist(), strict=True):
+        if before["state"] != "kept":
+            assert (row["state"], row["draw"], row["keep_probability"]) == ("gone", None, None)
+            continue
+        expected = 1 - math.prod(1 - 20 / max(20, COUNTS["en"][entry]) for entry in before["entries"])
+        assert row["keep_probability"] == pytest.approx(expected, rel=1e-12)
+        assert row["state"] == ("kept" if row["draw"] < row["keep_probability"] else "dropped")
+    ledger = of_states(out["state"], out["reason"])
+    assert ledger.rows_in == table["state"].to_pylist().count("kept") and set(ledger.dropped) == {"balanced_out"}
+
+
+def test_inclusion_frequency_is_the_probability_within_four_sigma():
+    table, seeds = matches(500), 400
+    kept = np.zeros(len(table))
+    for seed in range(seeds):
+        out = balance(table, COUNTS, Balance(t=20), seed)
+        kept += np.array([state == "kept" for state in out["state"].to_pylist()])
+    p = np.nan_to_num(np.array(out["keep_probability"].to_pylist(), dtype=float))
+    z = (kept - seeds * p)[(p > 0) & (p < 1)] / np.sqrt(seeds * p * (1 - p))[(p > 0) & (p < 1)]
+    assert (kept[p == 1] == seeds).all() and (kept[p == 0] == 0).all()
+    assert np.abs(z).max() < 4.5  # of some 300 rows; a single one stays within 4 sigma
+    assert abs(z.sum()) / math.sqrt(len(z)) < 4  # and all of them together
+    assert 0.8 < z.std() < 1.2
+
+
+def test_a_smaller_threshold_keeps_a_subset():
+    table, previous = matches(), set()
+    for t in (1, 2, 3, 7, 20, 100, 499, 501, 10_000):
+        out = balance(table, COUNTS, Balance(t=t), seed=0)
+        kept = {row["uid"] for row in out.to_pylist() if row["state"] == "kept"}
+        assert previous <= kept
+        previous = kept
+    assert len(previous) == table["state"].to_pylist().count("kept")
+
+
+def test_decisions_do_not_depend_on_how_the_rows_are_cut():
+    table, settings = matches(), Balance(t=20, baseline_fraction=0.4)
+    whole = balance(table, COUNTS, settings, 1)
+    order = np.random.default_rng(0).permutation(len(table))
+    pieces = [balance(table.take(order[i : i + 77]), COUNTS, settings, 1) for i in range(0, len(table), 77)]
+    assert pa.concat_tables(pieces).sort_by("uid").equals(whole.combine_chunks().sort_by("uid"))
+
+
+def test_the_baseline_is_drawn_from_all_rows_and_apart_from_the_balance():
+    table = matches()
+    out = balance(table, COUNTS, Balance(t=20, baseline_fraction=0.25), 0)
+    drawn = np.array(out["baseline"].to_pylist())
+    state = np.array(out["state"].to_pylist())
+    for group in ("kept", "dropped", "gone"):
+        n = (state == group).sum()
+        assert abs(drawn[state == group].sum() - n / 4) < 4 * math.sqrt(n * 3 / 16)
+    assert balance(table, COUNTS, Balance(t=20, baseline_fraction=0.0), 0)["baseline"].to_pylist() == [False] * len(
+        table
+    )
+    assert balance(table, COUNTS, Balance(t=20, baseline_fraction=1.0), 0)["baseline"].to_pylist() == [True] * len(
+        table
+    )
+
+
+def test_counts_of_another_pool_are_refused():
+    with pytest.raises(ValueError, match="no count"):
+        balance(matches(), {"en": np.array([1, 5])}, Balance(), 0)
+    with pytest.raises(ValueError, match="no count"):
+        balance(matches(), {}, Balance(), 0)
