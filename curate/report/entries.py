@@ -1,0 +1,114 @@
+"""Head and tail of the metadata entries before and after balancing.
+
+Matches are not pairs: a pair that matches three entries counts once in the pool and three times here.
+"""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curate.concepts.entries import load
+from curate.recipe import Recipe, RecipeError
+from curate.store import Dataset
+
+POINTS = 200
+"""Points of a curve; ranks between them are left out, evenly on a logarithmic scale."""
+TOP = 20
+
+
+def entries(workdir: str, recipe: Recipe) -> list[dict[str, Any]] | None:
+    """One account per language with an entry list, most matches first; None until balance has run.
+
+    Before: the counts of the pool. After: matches of the pairs that balance kept. The tail are the entries with fewer
+    than t matches before, in both. Memory: two int64 arrays as long as the longest entry list.
+    """
+    if not all(Dataset(workdir, name).manifest() for name in ("counts", "matches", "balanced")):
+        return None
+    before = _before(Dataset(workdir, "counts"))
+    after, pairs = _after(Dataset(workdir, "matches"), Dataset(workdir, "balanced"), before)
+    t = recipe.balance.t
+    accounts = [
+        _account(lang, before[lang], after[lang], t) | {"pairs_matched": pairs[lang][0], "pairs_kept": pairs[lang][1]}
+        for lang in before
+    ]
+    for account in accounts:
+        texts = _texts(recipe.match.metadata, account["lang"], [row["entry"] for row in account["top"]])
+        for row in account["top"]:
+            row["text"] = texts.get(row["entry"])
+    return sorted(accounts, key=lambda account: (-account["matches_before"], account["lang"]))
+
+
+def _before(counts: Dataset) -> dict[str, np.ndarray]:
+    held: dict[str, np.ndarray] = {}
+    for table in counts.batches(["lang", "entry", "count"]):
+        for lang in pc.unique(table["lang"]).to_pylist():
+            rows = table.filter(pc.equal(table["lang"], lang))
+            ids, values = rows["entry"].to_numpy(), rows["count"].to_numpy()
+            held[lang] = _grown(held.get(lang), int(ids.max()) + 1)
+            held[lang][ids] += values
+    return held
+
+
+def _grown(array: np.ndarray | None, size: int) -> np.ndarray:
+    old = np.zeros(0, dtype=np.int64) if array is None else array
+    return old if len(old) >= size else np.concatenate([old, np.zeros(size - len(old), dtype=np.int64)])
+
+
+def _after(
+    matches: Dataset, balanced: Dataset, before: dict[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], dict[str, tuple[int, int]]]:
+    """Matches of the kept pairs per entry; and for each language the pairs that matched and those that were kept."""
+    after = {lang: np.zeros_like(counts) for lang, counts in before.items()}
+    pairs = dict.fromkeys(before, (0, 0))
+    sides = zip(matches.batches(["lang", "entries", "state"]), balanced.batches(["state"]), strict=True)
+    for table, decision in sides:
+        kept, alive = pc.equal(decision["state"], "kept"), pc.equal(table["state"], "kept")
+        for lang in before:
+            mine = pc.fill_null(pc.equal(table["lang"], lang), False)
+            rows = table.filter(pc.and_(mine, kept))
+            ids = pc.list_flatten(rows["entries"].combine_chunks()).to_numpy(zero_copy_only=False)
+            after[lang] += np.bincount(ids, minlength=len(after[lang])) if len(ids) else 0
+            matched, stayed = pairs[lang]
+            pairs[lang] = (matched + (pc.sum(pc.and_(mine, alive)).as_py() or 0), stayed + len(rows))
+    return after, pairs
+
+
+def _account(lang: str, before: np.ndarray, after: np.ndarray, t: int) -> dict[str, Any]:
+    tail = before < t
+    sums = {"before": int(before.sum()), "after": int(after.sum())}
+    tails = {"before": int(before[tail].sum()), "after": int(after[tail].sum())}
+    order = np.lexsort((np.arange(len(before)), -before))[:TOP]
+    top = [{"entry": int(i), "before": int(before[i]), "after": int(after[i])} for i in order if before[i]]
+    return {
+        "lang": lang, "t": t, "entries_matched": int((before > 0).sum()), "entries_in_head": int((~tail).sum()),
+        "entries_lost": int(((before > 0) & (after == 0)).sum()),
+        "matches_before": sums["before"], "matches_after": sums["after"],
+        "tail_share_before": _share(tails["before"], sums["before"]),
+        "tail_share_after": _share(tails["after"], sums["after"]),
+        "curve_before": _curve(before), "curve_after": _curve(after), "top": top,
+    }  # fmt: skip
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _curve(counts: np.ndarray) -> list[list[int]]:
+    """[rank, count] of the matched entries, largest count first, at most POINTS of them, first and last included."""
+    ordered = np.sort(counts[counts > 0])[::-1]
+    if not len(ordered):
+        return []
+    ranks = np.unique(np.geomspace(1, len(ordered), min(POINTS, len(ordered))).round().astype(np.int64))
+    return [[int(rank), int(ordered[rank - 1])] for rank in ranks]
+
+
+def _texts(metadata: str, lang: str, wanted: list[int]) -> dict[int, str]:
+    """Texts of entries by id, from the list that match used; empty where the list is not at hand any more."""
+    try:
+        table = load(metadata, lang)
+    except RecipeError:
+        return {}
+    rows = table.filter(pc.is_in(table["id"], pa.array(wanted, table.schema.field("id").type)))
+    return dict(zip(rows["id"].to_pylist(), rows["text"].to_pylist(), strict=True))

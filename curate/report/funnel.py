@@ -1,0 +1,97 @@
+"""The account of a workdir: for each stage the rows that came in and how they left it, with the sums checked."""
+
+from typing import Any
+
+import pyarrow.compute as pc
+
+from curate import schema
+from curate.ledger import Ledger
+from curate.recipe import Recipe
+from curate.store import Dataset
+
+UNITS = {
+    "pairs": "image references in the crawl", "matches": "pairs", "balanced": "matched pairs",
+    "images": "pairs to fetch", "scores": "fetched pairs", "duplicates": "fetched pairs",
+    "selection": "pairs", "shards": "selected pairs", "shards-raw": "fetched pairs of the baseline",
+}  # fmt: skip
+"""What a row going into each dataset's stage is, in the words of the page."""
+
+
+def datasets(recipe: Recipe) -> list[str]:
+    """The datasets with rows, in the order of the road. `counts` holds entries, not rows of the pool: not here."""
+    scores = [f"scores/{model.name}" for model in recipe.score.models]
+    return ["pairs", "matches", "balanced", "images", *scores, "duplicates", "selection", "shards", "shards-raw"]
+
+
+def funnel(workdir: str, recipe: Recipe) -> dict[str, Any]:
+    """The account as plain values: `stages` that ran, `missing` datasets, `checks` of the sums, `baseline` rows."""
+    stages, missing, ledgers = [], [], {}
+    for name in datasets(recipe):
+        manifest = Dataset(workdir, name).manifest()
+        if manifest is None:
+            missing.append(name)
+            continue
+        ledgers[name] = manifest.ledger
+        stages.append(_stage(name, manifest.ledger))
+    baseline = _baseline(Dataset(workdir, "images")) if "images" in ledgers else None
+    return {"stages": stages, "missing": missing, "checks": _checks(ledgers, baseline), "baseline": baseline}
+
+
+def _stage(name: str, ledger: Ledger) -> dict[str, Any]:
+    known = schema.load(name)
+
+    def ways(counts: dict[str, int], about: dict[str, str]) -> list[dict[str, Any]]:
+        ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        return [{"name": word, "rows": rows, "about": about.get(word, "")} for word, rows in ordered if rows]
+
+    return {
+        "dataset": name, "stage": known.stage, "unit": UNITS[name.split("/")[0]],
+        "rows_in": ledger.rows_in, "kept": ledger.kept,
+        "dropped": ways(ledger.dropped, known.dropped), "dropped_rows": sum(ledger.dropped.values()),
+        "failed": ways(ledger.failed, known.failed), "failed_rows": sum(ledger.failed.values()),
+        "notes": dict(sorted(ledger.notes.items())), "balances": _left(ledger) == ledger.rows_in,
+    }  # fmt: skip
+
+
+def _left(ledger: Ledger) -> int:
+    return ledger.kept + sum(ledger.dropped.values()) + sum(ledger.failed.values())
+
+
+def _baseline(images: Dataset) -> dict[str, int]:
+    """Rows of `images` by why they were fetched, and how many of each came back as an image."""
+    counts = dict.fromkeys(("curated", "baseline_only", "both", "curated_fetched", "baseline_only_fetched"), 0)
+    for table in images.batches(["curated", "baseline", "state"]):
+        curated, baseline, kept = table["curated"], table["baseline"], pc.equal(table["state"], "kept")
+        alone = pc.and_(baseline, pc.invert(curated))
+        masks = (curated, alone, pc.and_(curated, baseline), pc.and_(curated, kept), pc.and_(alone, kept))
+        for key, mask in zip(counts, masks, strict=True):
+            counts[key] += pc.sum(mask).as_py() or 0
+    return counts
+
+
+def _checks(ledgers: dict[str, Ledger], baseline: dict[str, int] | None) -> list[dict[str, Any]]:
+    """Every sum that must hold within a stage and from one stage to the next, with whether it does."""
+    checks = [
+        _check(f"{name}: rows in = kept + dropped + failed", ledger.rows_in, _left(ledger))
+        for name, ledger in ledgers.items()
+    ]
+
+    def handed(before: str, after: str, more: int = 0, words: str = "") -> None:
+        if before in ledgers and after in ledgers:
+            text = f"{after}: rows in = {before} kept{words}"
+            checks.append(_check(text, ledgers[after].rows_in, ledgers[before].kept + more))
+
+    handed("pairs", "matches")
+    handed("matches", "balanced")
+    if baseline is not None:
+        handed("balanced", "images", baseline["baseline_only"], " + rows of the baseline alone")
+    for name in ledgers:
+        if name.startswith("scores/"):
+            handed("images", name)
+    handed("images", "duplicates")
+    handed("selection", "shards")
+    return checks
+
+
+def _check(text: str, one: int, other: int) -> dict[str, Any]:
+    return {"text": text, "left": one, "right": other, "holds": one == other}

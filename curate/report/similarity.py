@@ -1,0 +1,65 @@
+"""Where the scores of a model lie, for pairs that were selected and for those that were not, and the thresholds."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from curate.recipe import Recipe, Rule
+from curate.report.sampling import Histogram
+from curate.store import Dataset
+
+LOW, HIGH, BINS = -1.0, 1.0, 200
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+def similarity(workdir: str, recipe: Recipe, rules: tuple[Rule, ...]) -> list[dict[str, Any]]:
+    """One account per scored model that is there. Cosines lie in [-1, 1]; 200 bins of 0.01, on the page trimmed."""
+    found = []
+    for model in recipe.score.models:
+        scores = Dataset(workdir, f"scores/{model.name}")
+        if scores.manifest() is not None:
+            found.append(_account(scores, Dataset(workdir, "selection"), model.name) | _limits(rules, model.name))
+    return found
+
+
+def _account(scores: Dataset, selection: Dataset, model: str) -> dict[str, Any]:
+    selected, other, baseline = (Histogram(LOW, HIGH, BINS) for _ in range(3))
+    decided = selection.manifest() is not None
+    decisions = selection.batches(["state", "reason"]) if decided else None
+    for table in scores.batches(["similarity_score"]):
+        values = table["similarity_score"].to_numpy().astype(np.float64)
+        finite = np.isfinite(values)
+        mine, alone = np.zeros(len(values), bool), np.zeros(len(values), bool)
+        if decisions is not None:
+            decision = next(decisions)
+            mine = pc.equal(decision["state"], "kept").to_numpy()
+            alone = pc.fill_null(pc.equal(decision["reason"], "baseline_only"), False).to_numpy()
+        selected.add(values[finite & mine])
+        baseline.add(values[finite & alone])
+        other.add(values[finite & ~mine & ~alone])
+    whole = Histogram(LOW, HIGH, BINS)
+    whole.counts = selected.counts + other.counts + baseline.counts
+    shown = np.flatnonzero(whole.counts)
+    first, last = (int(shown[0]), int(shown[-1]) + 1) if len(shown) else (0, 0)
+    return {
+        "model": model, "rows": int(whole.counts.sum()), "selected_rows": int(selected.counts.sum()),
+        "decided": decided, "bin_width": (HIGH - LOW) / BINS,
+        "edges": [round(float(edge), 6) for edge in whole.edges[first : last + 1]] if len(shown) else [],
+        "selected": selected.counts[first:last].tolist(), "other": other.counts[first:last].tolist(),
+        "baseline": baseline.counts[first:last].tolist(),
+        "quantiles": {str(share): _rounded(whole.quantile(share)) for share in QUANTILES},
+    }  # fmt: skip
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _limits(rules: tuple[Rule, ...], model: str) -> dict[str, Any]:
+    """The thresholds that the selection puts on this model's score."""
+    mine = [rule for rule in rules if rule.rule == "low_similarity" and rule.model in (model, None)]
+    return {
+        "thresholds": [rule.min for rule in mine if rule.min is not None],
+        "top_fractions": [rule.top_fraction for rule in mine if rule.top_fraction is not None],
+    }

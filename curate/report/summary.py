@@ -1,0 +1,89 @@
+"""What a run says at its end, in the terminal: the account of each stage, what the set is worth, and where things are."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from curate.recipe import Recipe
+from curate.report.figures import words
+from curate.report.funnel import funnel
+from curate.report.page import number, percent, points
+from curate.report.proof import BETTER, WORSE, read_json, verdict
+from curate.store import Dataset
+
+READ = """\
+import glob, webdataset as wds
+shards = sorted(glob.glob("{shards}/*.tar"))
+for image, text in wds.WebDataset(shards, shardshuffle=False).decode("pil").to_tuple("jpg;png;webp", "txt"): ..."""
+
+
+def print_summary(workdir: str, recipe: Recipe, console: Console | None = None) -> None:
+    """Prints the account of a workdir: rows by stage, raw against curated, the report's path, how to read the shards."""
+    console = console or Console(highlight=False, soft_wrap=False)
+    account = funnel(workdir, recipe)
+    comparison = read_json(Dataset(workdir, "evaluations"), "comparison.json")
+    console.print(_stages(account))
+    for check in account["checks"]:
+        if not check["holds"]:
+            console.print(
+                Text(f"does not add up: {check['text']}: {check['left']} is not {check['right']}", "bold red")
+            )
+    if comparison:
+        console.print(_worth(comparison))
+        said = verdict(comparison)
+        console.print(Text(said["sentence"] if said else "", "bold"))
+    for line in _places(workdir):
+        # Never broken over lines, so that it can be copied.
+        console.print(Text(line), soft_wrap=True)
+
+
+def _stages(account: dict[str, Any]) -> Table:
+    table = Table(title="Rows", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("stage")
+    table.add_column("dataset")
+    for name in ("rows in", "kept", "dropped", "failed"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("why", overflow="fold")
+    for stage in account["stages"]:
+        ways = [f"{way['name']} {number(way['rows'])}" for way in stage["dropped"] + stage["failed"]]
+        counts = (stage["rows_in"], stage["kept"], stage["dropped_rows"], stage["failed_rows"])
+        table.add_row(stage["stage"], stage["dataset"], *map(number, counts), escape(", ".join(ways)))
+    if account["baseline"] and account["baseline"]["baseline_only"]:
+        table.caption = (
+            f"{number(account['baseline']['baseline_only'])} of the rows into download are for the raw baseline alone"
+        )
+        table.caption_justify = "left"
+    return table
+
+
+def _worth(comparison: dict[str, Any]) -> Table:
+    table = Table(title="\nWorth", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for name in ("set", "measure"):
+        table.add_column(name)
+    for name in ("raw", "curated", "difference, points"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict")
+    styles = {BETTER: "green", WORSE: "yellow"}
+    for name, metrics in comparison["sets"].items():
+        for key, m in metrics.items():
+            interval = f"{points(m['difference'])} [{points(m['low'])}, {points(m['high'])}]"
+            table.add_row(name, words(key), percent(m["raw"]), percent(m["curated"]), escape(interval),
+                          Text(m["verdict"], styles.get(m["verdict"], "dim")))  # fmt: skip
+    return table
+
+
+def _places(workdir: str) -> list[str]:
+    """Where the report and the shards are, and how to read them, in lines."""
+    lines = []
+    report, shards = Dataset(workdir, "report"), Dataset(workdir, "shards").manifest()
+    if report.manifest() is not None:
+        lines.append(f"\nreport   {workdir.rstrip('/')}/report/index.html")
+    if shards is not None:
+        tars, samples = len(shards.parts), sum(part.rows for part in shards.parts)
+        what = f"{number(samples)} samples in {number(tars)} tar{'s' if tars != 1 else ''}"
+        lines.append(f"shards   {workdir.rstrip('/')}/shards/*.tar ({what}); read them with\n")
+        lines += [f"    {line}" for line in READ.format(shards=f"{workdir.rstrip('/')}/shards").splitlines()]
+    return lines

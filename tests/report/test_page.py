@@ -1,0 +1,88 @@
+import json
+import re
+
+import pytest
+from selectolax.lexbor import LexborHTMLParser
+
+from curate.report.collect import collect
+from curate.report.page import number, percent, points, render, size
+
+
+@pytest.fixture(scope="module")
+def made(small_workdir, small_recipe):
+    facts, thumbnails = collect(small_workdir, small_recipe)
+    return facts, thumbnails, render(facts, thumbnails)
+
+
+def test_the_page_is_made_from_the_twin_alone(made):
+    facts, thumbnails, page = made
+    # So every number on the page is in report.json or follows from it.
+    assert render(json.loads(json.dumps(facts)), thumbnails) == page
+
+
+def test_nothing_is_fetched_and_nothing_runs(made):
+    tree = LexborHTMLParser(made[2])
+    policy = tree.css_first("meta[http-equiv=Content-Security-Policy]").attributes["content"]
+    assert policy.startswith("default-src 'none'")
+    assert not tree.css("script, iframe, object, embed, link, base, form")
+    for node in tree.css("*"):
+        for name, value in node.attributes.items():
+            assert not name.startswith("on"), (node.tag, name)
+            if name in ("src", "srcset", "poster", "background"):
+                assert value.startswith("data:image/"), value[:80]
+            if name == "href":
+                assert re.match(r"https?://|#", value), value[:80]
+                assert value.startswith("#") or "noreferrer" in node.attributes["rel"]
+    assert "url(" not in tree.css_first("style").text()
+
+
+def test_hostile_captions_stand_there_as_text(small_workdir, small_recipe, small_rows):
+    import msgspec
+
+    many = msgspec.structs.replace(small_recipe, report=msgspec.structs.replace(small_recipe.report, examples=100))
+    page = render(*collect(small_workdir, many))
+    tree = LexborHTMLParser(page)
+    captions = [node.text() for node in tree.css(".thumb .cap")]
+    assert "<script>alert(1)</script>" in captions
+    assert '"onerror=alert(1) x="' in captions
+    assert "{{ 7 * 7 }}" in captions and "قطة على السجادة" in captions
+    assert "nul \ufffd inside" in captions and "\x00" not in page and "\u202e" not in page
+    assert "x" * 201 not in page and "10,000 characters" in page
+    assert "<b>Not Found</b>" in tree.css_first("#examples").text()
+    assert "ends inside a record <b>" in tree.css_first("#pool").text()
+
+
+def test_numbers_of_the_funnel_and_verdicts_are_on_the_page(made):
+    facts, _, page = made
+    text = LexborHTMLParser(page).body.text()
+    for stage in facts["funnel"]["stages"]:
+        for way in stage["dropped"] + stage["failed"]:
+            assert way["about"] in text
+    for verdict in ("curated is better", "raw is better", "within the noise"):
+        assert verdict in text
+    assert "The two sets are better at different things." in text
+    assert "all hold" in text
+
+
+def test_a_sum_that_does_not_hold_is_shouted(made):
+    facts, thumbnails, _ = made
+    wrong = json.loads(json.dumps(facts))
+    wrong["funnel"]["checks"][0] |= {"holds": False, "left": 1234567}
+    assert "These sums do not hold" in render(wrong, thumbnails)
+    assert "1,234,567" in render(wrong, thumbnails)
+
+
+def test_an_empty_workdir_has_a_page_too(tmp_path, small_recipe):
+    facts, thumbnails = collect(str(tmp_path), small_recipe)
+    text = LexborHTMLParser(render(facts, thumbnails)).body.text()
+    for sentence in ("No stage has finished", "not known yet", "No pair has been scored", "Nothing has been extracted"):
+        assert sentence in text
+
+
+def test_numbers_read_well():
+    assert [number(1234567), number(0.12345), number(None), number(0)] == ["1,234,567", "0.123", "–", "0"]
+    assert [percent(0.1234), percent(None)] == ["12.3 %", "–"]
+    assert [points(0.0123), points(-0.05), points(None)] == ["+1.2", "−5.0", "–"]
+    assert [size(0), size(999), size(1000), size(3145728), size(10**16)] == [
+        "0 bytes", "999 bytes", "1.0 kB", "3.1 MB", "10.0 PB",
+    ]  # fmt: skip
