@@ -45,6 +45,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Extract(Settings, frozen=True, kw_only=True):
     """Where the pool is, and what counts as a pair."""
 
+    runtime: ClassVar[tuple[str, ...]] = ("inputs",)  # The files' names and sizes are the pool, wherever it is kept.
+
     inputs: tuple[str, ...]
     """Paths, globs or fsspec URLs of WARC and WAT files."""
     parts: Count = 8

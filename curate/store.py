@@ -62,7 +62,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a committed dataset holds; `ledger` is the sum over its parts."""
+    """What a committed dataset holds; `ledger` is the sum over its parts, and over what left before any part."""
 
     plan: Plan
     parts: tuple[Part, ...]
@@ -167,9 +167,16 @@ class Dataset:
         return Part(name=part, rows=rows, bytes=len(data), xxh3=xxhash.xxh3_128_hexdigest(data), ledger=ledger)
 
     def commit(
-        self, plan: Plan, parts: Sequence[Part] | None = None, extra: Mapping[str, Any] | None = None
+        self,
+        plan: Plan,
+        parts: Sequence[Part] | None = None,
+        extra: Mapping[str, Any] | None = None,
+        before: Ledger | None = None,
     ) -> Manifest:
-        """Writes the manifest when every part of the plan is there; StoreError naming the first that is not."""
+        """Writes the manifest when every part of the plan is there; StoreError naming the first that is not.
+
+        `before` is the account of rows that left the stage before they could fall into any part.
+        """
         found = {part.name: part for part in parts or ()}
         records = [found.get(name) or self.committed(name, plan.hash) for name in plan.parts]
         for name, record in zip(plan.parts, records, strict=True):
@@ -178,7 +185,8 @@ class Dataset:
                     f"{self.root}/{name}.parquet is missing or from another run; run the same command again"
                 )
         done = tuple(record for record in records if record is not None)
-        manifest = Manifest(plan=plan, parts=done, ledger=total(p.ledger for p in done), extra=dict(extra or {}))
+        ledger = total([before or Ledger(), *(part.ledger for part in done)])
+        manifest = Manifest(plan=plan, parts=done, ledger=ledger, extra=dict(extra or {}))
         self._check(manifest.ledger, self.root)
         self.put(MANIFEST, _json(manifest))
         return manifest

@@ -1,0 +1,159 @@
+"""Candidate rows of a page: one for each address and text of each image, or a reason why there is none."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import msgspec
+import pyarrow as pa
+
+from curate import schema
+from curate.ledger import Ledger
+from curate.pools.addresses import absolute
+from curate.pools.pages import Image, Page
+from curate.recipe import Extract
+from curate.uid import image_uid, pair_uid
+
+# NUL (as HTML does), the other C0 controls that are no blanks, and lone surrogates: none can be stored as text.
+_BROKEN = re.compile("[\x00-\x08\x0b\x0e-\x1f\ud800-\udfff]")
+MAX_LANG, MAX_ROBOTS = 64, 1024
+"""Characters kept of what a page says of itself; it is repeated in each of its rows."""
+MAX_BREAKS = 100
+"""Broken places that are listed for one file."""
+
+
+class Break(msgspec.Struct, frozen=True):
+    """A place where a file is broken; what stands before it, and what is found again behind it, is kept."""
+
+    file: str
+    offset: int
+    error: str
+
+
+@dataclass
+class Account:
+    """What became of the references that were read: images with their texts, and records that cannot be parsed."""
+
+    kept: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+    breaks: list[Break] = field(default_factory=list)
+
+    def broken(self, file: str, offset: int, error: str) -> None:
+        """Notes a place where the file is broken; the first places of a file are kept as they are, the rest counted."""
+        self.notes["broken_files"] = 1
+        self.notes["broken_places"] += 1
+        if len(self.breaks) < MAX_BREAKS:
+            self.breaks.append(Break(file, offset, error[:200]))
+
+    def ledger(self) -> Ledger:
+        gone = self.dropped.total() + self.failed.total()
+        counts = (dict(sorted(counter.items())) for counter in (self.dropped, self.failed, self.notes))
+        dropped, failed, notes = counts
+        return Ledger(rows_in=self.kept + gone, kept=self.kept, dropped=dropped, failed=failed, notes=notes)
+
+
+class Row(NamedTuple):
+    """One candidate, in the order of the columns of `pairs`."""
+
+    uid: str
+    image_uid: str
+    url: str
+    text: str
+    kind: str
+    page_url: str
+    page_robots: str | None
+    page_lang: str | None
+    source: str
+    crawl_file: str
+    record_offset: int
+
+
+def table(rows: list[Row]) -> pa.Table:
+    """Rows as a table of the schema of `pairs`."""
+    arrow = schema.load("pairs").arrow()
+    columns = list(zip(*rows, strict=True)) or [()] * len(arrow)
+    return pa.Table.from_arrays([pa.array(c, f.type) for c, f in zip(columns, arrow, strict=True)], schema=arrow)
+
+
+def rows(page: Page, file: str, offset: int, settings: Extract, account: Account) -> Iterator[Row]:
+    """The candidates of a page that stands at `offset` of `file`; what yields none goes to the account.
+
+    An image counts once for each of its addresses and distinct texts, and once when it has no text.
+    """
+    account.notes["pages"] += 1
+    url, base = _located(page)
+    lang = repaired(page.lang or "").strip()[:MAX_LANG] or None
+    about = (url, repaired(page.robots or "")[:MAX_ROBOTS] or None, lang, page.source, file, offset)
+    for image in page.images:
+        account.notes["images"] += 1
+        urls, problem = _resolved(image, base, settings)
+        for kind, text in _texts(image):
+            reason = problem or _refused(text, settings)
+            if reason:
+                (account.failed if reason == "bad_url" else account.dropped)[reason] += max(len(urls), 1)
+                continue
+            account.kept += len(urls)
+            account.notes["texts_repaired"] += "\ufffd" in text
+            for address in urls:
+                yield Row(pair_uid(address, text), image_uid(address), address, text, kind, *about)
+
+
+def repaired(text: str) -> str:
+    """The text with what cannot be stored replaced by U+FFFD."""
+    return _BROKEN.sub("\ufffd", text)
+
+
+def _located(page: Page) -> tuple[str, str | None]:
+    """(URL of the page, base that its addresses count from; None when it has no usable one)."""
+    try:
+        url = base = absolute(page.url, None)
+    except ValueError:
+        return repaired(page.url), None
+    if page.base is not None:
+        try:
+            base = absolute(page.base, url)
+        except ValueError:
+            base = url
+    # HTML passes over a base that nothing can be relative to.
+    return url, url if base.startswith(("data:", "javascript:")) else base
+
+
+def _resolved(image: Image, base: str | None, settings: Extract) -> tuple[list[str], str | None]:
+    """The distinct usable URLs of an image; or none, and the reason why its last address is not usable."""
+    found: list[str] = []
+    problem: str | None = "no_url"
+    for address in image.addresses:
+        try:
+            url = absolute(address, base)
+        except ValueError:
+            problem = "bad_url"
+            continue
+        if not url.startswith(("http://", "https://")):
+            problem = "url_not_http"
+        elif len(url) > settings.max_url_bytes:
+            problem = "url_too_long"
+        elif url not in found:
+            found.append(url)
+    if found:
+        return found, None
+    return found, problem
+
+
+def _texts(image: Image) -> Iterable[tuple[str, str]]:
+    """Distinct texts of an image without the blanks at their ends, each with the first kind that gives it."""
+    first: dict[str, str] = {}
+    for kind, raw in image.texts:
+        text = repaired(raw).strip()
+        if text:
+            first.setdefault(text, kind)
+    return [(kind, text) for text, kind in first.items()] or [("alt", "")]
+
+
+def _refused(text: str, settings: Extract) -> str | None:
+    if not text:
+        return "empty_text"
+    return "text_too_long" if len(text.encode()) > settings.max_text_bytes else None

@@ -1,0 +1,101 @@
+"""How large and how deep the tree of an HTML page would become, estimated before a parser builds it.
+
+A parser that follows the standard looks through the open elements at most start tags, and opens unclosed formatting
+elements again in each block: 18 KB of `<p><font size=N>` are half a million nodes, and 1 MB of `<div>`s takes minutes.
+"""
+
+import re
+from collections import Counter
+
+from curate.pools.pages import BadRecord
+
+MAX_NODES, MAX_STEPS = 2_000_000, 100_000_000
+"""Nodes that formatting elements may be opened again as (about 0.7 GB), and open elements looked through (seconds)."""
+
+_FEW_TAGS = 3000
+_TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)([^>]{0,200})")
+_FORMATTING = frozenset(["b", "big", "code", "em", "font", "i", "s", "small", "strike", "strong", "tt", "u"])
+# Void elements, and those that a next one of their kind closes: they are never open inside themselves.
+_FLAT = frozenset(
+    [
+        "a",
+        "area",
+        "base",
+        "br",
+        "col",
+        "embed",
+        "hr",
+        "img",
+        "input",
+        "link",
+        "meta",
+        "nobr",
+        "param",
+        "source",
+        "track",
+        "wbr",
+        "p",
+        "li",
+        "dt",
+        "dd",
+        "option",
+        "optgroup",
+        "html",
+        "head",
+        "body",
+        "script",
+        "style",
+    ]
+)
+_CELLS = frozenset(["td", "th", "tr", "caption", "tbody", "thead", "tfoot"])
+
+
+class _Scope:
+    """Elements that are open in one table cell, or outside of tables. Leaving a cell closes what it opened."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, list[str]] = {}
+        self.like: Counter[str] = Counter()
+        self.depth = self.formatting = 0
+
+    def start(self, name: str, tag: str) -> None:
+        self.open.setdefault(name, []).append(tag)
+        self.depth += 1
+        if name in _FORMATTING:
+            # Of formatting elements that are alike, only the last three are opened again.
+            self.like[tag] += 1
+            self.formatting += self.like[tag] <= 3
+
+    def end(self, name: str) -> None:
+        if not self.open.get(name):
+            return
+        tag = self.open[name].pop()
+        self.depth -= 1
+        if name in _FORMATTING:
+            self.formatting -= self.like[tag] <= 3
+            self.like[tag] -= 1
+
+
+def check(html: str) -> None:
+    """Raises BadRecord for a page that would take a parser out of time or memory; the estimate errs far above pages."""
+    if html.count("<") < _FEW_TAGS:
+        return
+    scopes, outer, nodes, steps = [_Scope()], 0, 0, 0
+    for match in _TAG.finditer(html):
+        closing, name = match[1], match[2].lower()
+        scope = scopes[-1]
+        if name == "table" and not closing:
+            outer += scope.depth + 1
+            scopes.append(_Scope())
+        elif name == "table" and len(scopes) > 1:
+            scopes.pop()
+            outer -= scopes[-1].depth + 1
+        elif name in _CELLS and len(scopes) > 1:
+            scopes[-1] = _Scope()
+        elif name not in _FLAT:
+            scope.end(name) if closing else scope.start(name, name + match[3])
+        if not closing:
+            steps += outer + scopes[-1].depth
+            nodes += 0 if name in _FORMATTING else scopes[-1].formatting
+        if nodes > MAX_NODES or steps > MAX_STEPS:
+            raise BadRecord(f"HTML: elements nest too deeply ({outer + scopes[-1].depth} open at once)")

@@ -1,0 +1,42 @@
+"""What a reader makes of a page, whatever the format it stood in: its images with their addresses and texts."""
+
+from typing import NamedTuple
+
+KINDS = ("alt", "title", "data-image-title")
+"""Where a text may stand, in order: a text that several of them give counts for the first."""
+
+SOURCES = ("warc", "wat")
+
+
+class BadRecord(ValueError):
+    """A record that cannot be parsed; it counts as one, and the records around it are read on."""
+
+
+class Image(NamedTuple):
+    """One image of a page, as the page writes it."""
+
+    addresses: tuple[str, ...]
+    """Addresses in the order of the page's own preference, not yet resolved; may be empty."""
+    texts: tuple[tuple[str, str], ...]
+    """(kind, text) in the order of KINDS, as written."""
+
+
+class Page(NamedTuple):
+    """One page of a crawl."""
+
+    url: str
+    base: str | None
+    """href of its first `<base>`, not yet resolved."""
+    robots: str | None
+    """Directives of its meta robots: lower case, comma-separated."""
+    lang: str | None
+    """Language that it declares, as it writes it."""
+    images: list[Image]
+    source: str
+    """One of SOURCES."""
+
+
+def directives(contents: list[str]) -> str | None:
+    """The directives of all meta robots of a page, each once, in order; None where there are none."""
+    words = [word.strip().lower() for content in contents for word in content.split(",")]
+    return ",".join(dict.fromkeys(word for word in words if word)) or None

@@ -1,0 +1,86 @@
+"""extract: files of a crawl to `pairs`, one row per image URL and text.
+
+Two steps, each of which goes on where it was killed: every file becomes one part of candidates (`pairs-read`, removed
+at the end), and one shuffle by the hash of the image URL cuts them into the parts that all later stages follow.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from curate import schema
+from curate.pools import collapsing, inputs, staging
+from curate.store import Dataset, Manifest, Part, Plan, part_name
+from jobs import engine
+
+SPARK_TYPES = {pa.string(): "string", pa.int32(): "int", pa.int64(): "bigint"}
+
+
+def run(run: engine.Run) -> Manifest:
+    """Makes `pairs` of the files that extract.inputs names."""
+    settings = run.recipe.extract
+    files = inputs.expand(settings.inputs)
+    pool = inputs.identity(files)
+    plan = run.plan("pairs", settings.identity(), [], [part_name(i) for i in range(settings.parts)], pool=pool)
+    staged = run.dataset("pairs-read")
+
+    def read() -> Manifest:
+        limits = {name: value for name, value in settings.identity().items() if name != "parts"}
+        names = [part_name(i) for i in range(len(files))]
+        reading = run.plan(staged.name, limits, [], names, pool=pool)
+        by_name = dict(zip(names, files, strict=True))
+        function = partial(_read, files=by_name, settings=settings, target=staged, plan=reading)
+        return run.make(reading, lambda missing: engine.spark_parts(run.engines, function, missing))
+
+    def shuffle(missing: list[str]) -> Sequence[Part]:
+        read()
+        return _shuffle(run.engines.spark(), staged, run.dataset("pairs"), plan, missing)
+
+    manifest = run.make(
+        plan,
+        shuffle,
+        finish=lambda: {"quarantine": staging.quarantine(staged, read())},
+        before=lambda: staging.left_before(staged.require()),
+    )
+    staged.remove()
+    return manifest
+
+
+def _read(part: str, files: dict[str, inputs.Input], **how: Any) -> Part:
+    return staging.read_file(part, files[part], **how)
+
+
+def _shuffle(spark: Any, staged: Dataset, target: Dataset, plan: Plan, missing: list[str]) -> list[Part]:
+    """Makes the missing parts of `pairs`: one shuffle by part, one sort within it, one streamed write."""
+    names, count = staged.part_names(), len(plan.parts)
+    wanted = frozenset(index for index, name in enumerate(plan.parts) if name in set(missing))
+
+    def load(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for index in batch.column("id").to_pylist():
+                with staged.open_part(names[index]) as file:
+                    for group in range(file.num_row_groups):
+                        yield from collapsing.keyed(file.read_row_group(group), count, wanted).to_batches()
+
+    def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        tables = (pa.Table.from_batches([batch]) for batch in batches)
+        for part in collapsing.collapse(tables, target, plan):
+            yield pa.RecordBatch.from_pydict({"record": [msgspec.json.encode(part).decode()]})
+
+    columns = {**{field.name: field.type for field in schema.load("pairs").arrow()}, **collapsing.KEYS}
+    rows = spark.range(0, len(names), 1, len(names)).mapInArrow(
+        load, ", ".join(f"{name} {SPARK_TYPES[kind]}" for name, kind in columns.items())
+    )
+    # How many tasks the shuffle has is the session's choice (spark.sql.shuffle.partitions); the parts do not depend on it.
+    sorted_rows = rows.repartition("part").sortWithinPartitions(*collapsing.ORDER)
+    answers = sorted_rows.mapInArrow(write, "record string").collect()
+    done = [msgspec.json.decode(answer.record, type=Part) for answer in answers]
+    empty = sorted({*missing} - {part.name for part in done})
+    return [*done, *(collapsing.write(part, [], target, plan) for part in empty)]
+
+
+if __name__ == "__main__":
+    engine.main(run)
