@@ -15,7 +15,6 @@ from curate.report.pool import pool
 from curate.report.proof import committed, evaluation, training
 from curate.report.similarity import similarity
 from curate.report.truth import truth
-from curate.selection.presets import resolve
 from curate.store import Dataset
 
 
@@ -32,7 +31,7 @@ def collect(workdir: str, recipe: Recipe) -> tuple[dict[str, Any], dict[str, str
         "provenance": provenance(workdir, recipe),
         "funnel": funnel(workdir, recipe),
         "entries": entries(workdir, recipe),
-        "scores": similarity(workdir, recipe, resolve(recipe.select, [model.name for model in models])),
+        "scores": similarity(workdir, recipe),
         "examples": shown,
         "training": training(workdir),
         "evaluation": evaluation(workdir),

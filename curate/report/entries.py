@@ -3,12 +3,14 @@
 Matches are not pairs: a pair that matches three entries counts once in the pool and three times here.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate.concepts import counting
 from curate.concepts.entries import load
 from curate.recipe import Recipe, RecipeError
 from curate.store import Dataset
@@ -26,7 +28,7 @@ def entries(workdir: str, recipe: Recipe) -> list[dict[str, Any]] | None:
     """
     if not all(Dataset(workdir, name).manifest() for name in ("counts", "matches", "balanced")):
         return None
-    before = _before(Dataset(workdir, "counts"))
+    before = counting.read(Dataset(workdir, "counts"))
     after, pairs = _after(Dataset(workdir, "matches"), Dataset(workdir, "balanced"), before)
     t = recipe.balance.t
     accounts = [
@@ -40,24 +42,8 @@ def entries(workdir: str, recipe: Recipe) -> list[dict[str, Any]] | None:
     return sorted(accounts, key=lambda account: (-account["matches_before"], account["lang"]))
 
 
-def _before(counts: Dataset) -> dict[str, np.ndarray]:
-    held: dict[str, np.ndarray] = {}
-    for table in counts.batches(["lang", "entry", "count"]):
-        for lang in pc.unique(table["lang"]).to_pylist():
-            rows = table.filter(pc.equal(table["lang"], lang))
-            ids, values = rows["entry"].to_numpy(), rows["count"].to_numpy()
-            held[lang] = _grown(held.get(lang), int(ids.max()) + 1)
-            held[lang][ids] += values
-    return held
-
-
-def _grown(array: np.ndarray | None, size: int) -> np.ndarray:
-    old = np.zeros(0, dtype=np.int64) if array is None else array
-    return old if len(old) >= size else np.concatenate([old, np.zeros(size - len(old), dtype=np.int64)])
-
-
 def _after(
-    matches: Dataset, balanced: Dataset, before: dict[str, np.ndarray]
+    matches: Dataset, balanced: Dataset, before: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, np.ndarray], dict[str, tuple[int, int]]]:
     """Matches of the kept pairs per entry; and for each language the pairs that matched and those that were kept."""
     after = {lang: np.zeros_like(counts) for lang, counts in before.items()}

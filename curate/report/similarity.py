@@ -2,25 +2,34 @@
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow.compute as pc
 
 from curate.recipe import Recipe, Rule
 from curate.report.sampling import Histogram
+from curate.selection.presets import resolve
 from curate.store import Dataset
 
 LOW, HIGH, BINS = -1.0, 1.0, 200
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def similarity(workdir: str, recipe: Recipe, rules: tuple[Rule, ...]) -> list[dict[str, Any]]:
+def similarity(workdir: str, recipe: Recipe) -> list[dict[str, Any]]:
     """One account per scored model that is there. Cosines lie in [-1, 1]; 200 bins of 0.01, on the page trimmed."""
-    found = []
+    found, rules = [], settled(workdir, recipe)
     for model in recipe.score.models:
         scores = Dataset(workdir, f"scores/{model.name}")
         if scores.manifest() is not None:
             found.append(_account(scores, Dataset(workdir, "selection"), model.name) | _limits(rules, model.name))
     return found
+
+
+def settled(workdir: str, recipe: Recipe) -> list[Rule]:
+    """The selection's rules: as select settled them, where it has run (a top fraction is a threshold then)."""
+    means = list(resolve(recipe.select, [model.name for model in recipe.score.models]))
+    manifest = Dataset(workdir, "selection").manifest()
+    return means if manifest is None else means + msgspec.convert(manifest.extra.get("rules", []), list[Rule])
 
 
 def _account(scores: Dataset, selection: Dataset, model: str) -> dict[str, Any]:
@@ -56,10 +65,10 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-def _limits(rules: tuple[Rule, ...], model: str) -> dict[str, Any]:
+def _limits(rules: list[Rule], model: str) -> dict[str, Any]:
     """The thresholds that the selection puts on this model's score."""
-    mine = [rule for rule in rules if rule.rule == "low_similarity" and rule.model in (model, None)]
+    mine = [rule for rule in rules if rule.rule == "low_similarity" and rule.model == model]
     return {
-        "thresholds": [rule.min for rule in mine if rule.min is not None],
-        "top_fractions": [rule.top_fraction for rule in mine if rule.top_fraction is not None],
+        "thresholds": sorted({rule.min for rule in mine if rule.min is not None}),
+        "top_fractions": sorted({rule.top_fraction for rule in mine if rule.top_fraction is not None}),
     }

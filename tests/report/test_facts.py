@@ -31,8 +31,7 @@ def test_a_curve_of_many_entries_keeps_its_ends():
 
 
 def test_similarities_are_counted_once_with_the_threshold(small_workdir, small_recipe, small_rows):
-    rules = (Rule(rule="low_similarity", model="clip", min=0.1), Rule(rule="low_similarity", model="other", min=0.9))
-    (account,) = similarity.similarity(small_workdir, small_recipe, rules)
+    (account,) = similarity.similarity(small_workdir, small_recipe)
     scored = [row for row in small_rows if row.states()["scores/clip"][0] == "kept"]
     assert account["rows"] == len(scored) == sum(sum(account[key]) for key in ("selected", "other", "baseline"))
     assert sum(account["selected"]) == sum(row.states()["selection"][0] == "kept" for row in small_rows)
@@ -110,3 +109,22 @@ def test_a_difference_within_the_noise_is_said_to_be_so():
     assert said(proof.BETTER, proof.NOISE) == "The curated set trains the better model."
     assert said(proof.WORSE).startswith("The raw pool trains the better model")
     assert proof.verdict(None) is None
+
+
+def test_a_top_fraction_is_drawn_as_the_threshold_that_select_settled(tmp_path, small_recipe):
+    import msgspec
+
+    from curate.recipe import Select
+    from curate.store import Dataset, Plan
+
+    top = Select(preset=None, rules=(Rule(rule="low_similarity", top_fraction=0.3),))
+    recipe = msgspec.structs.replace(small_recipe, select=top)
+    assert similarity._limits(similarity.settled(str(tmp_path), recipe), "clip")["thresholds"] == []
+    data, plan = (
+        Dataset(str(tmp_path), "selection"),
+        Plan(dataset="selection", stage="select", settings={}, inputs={}, parts=()),
+    )
+    data.begin(plan)
+    data.commit(plan, extra={"rules": [{"rule": "low_similarity", "model": "clip", "min": 0.25}]})
+    limits = similarity._limits(similarity.settled(str(tmp_path), recipe), "clip")
+    assert limits == {"thresholds": [0.25], "top_fractions": [0.3]}
