@@ -13,15 +13,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from curate import recipe as recipes
-from curate.ledger import Ledger, total
+from curate.ledger import Ledger
 from curate.recipe import Recipe
 from curate.store import Dataset, Manifest, Part, Plan
 
+LOG4J = Path(__file__).resolve().parent / "log4j2.properties"
 PartFunction = Callable[[str], Part]
 JAVA_HELP = (
     "Spark needs Java 17 or 21, and `java` is {found}. Install it: on Debian or Ubuntu\n"
@@ -173,6 +175,7 @@ def _attach_spark() -> tuple[Any, bool]:
         builder = (
             builder.master(os.environ.get("SPARK_MASTER", "local[*]"))
             .config("spark.driver.host", "127.0.0.1")
+            .config("spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile={LOG4J.as_uri()}")
             .config("spark.ui.enabled", "false")
             .config("spark.ui.showConsoleProgress", "false")
             .config("spark.sql.shuffle.partitions", str(2 * (os.cpu_count() or 1)))
@@ -288,18 +291,3 @@ def main(stage: Callable[[Run], object], argv: Sequence[str] | None = None) -> N
             engines.stop()
 
     guarded(command)
-
-
-__all__ = [
-    "EngineError",
-    "Engines",
-    "Ledger",
-    "Run",
-    "main",
-    "progress",
-    "ray_map",
-    "ray_parts",
-    "spark_parts",
-    "spark_rows",
-    "total",
-]

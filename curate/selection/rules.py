@@ -90,7 +90,7 @@ IMAGE_SUFFIX = r"\.(jpe?g|jfif|png|gif|webp|avif|heic|heif|bmp|tiff?|svg|ico|psd
 FILE_NAME = re.compile(
     rf"""\s*(
         \S+{IMAGE_SUFFIX}([?\#]\S*)?                                      # cat-2.jpg, a/b/cat.png?w=200
-      | (img|image|dsc[a-z]?|dcim|pict?|p|pxl|mvi|gopr|sam|scan|wp|vid|mg|dji|cimg|imag|photo|foto)?[-_]?\d+([-_ ().]+\d+)*
+      | (img|image|dsc[a-z]?|dcim|pict?|p|pxl|mvi|gopr|sam|scan|wp|vid|mg|dji|cimg|imag|photo|foto)?[-_]?\d+([-_ ().]+(wa)?\d+)*\)?
                                                                           # IMG_9916, DSCN0042, P1010023, 5582, 2021-04-03
       | _?(img|dsc[a-z]?|dscn|pict|mg)[-_ ]+\w*\d\w*                      # _MG_0412, IMG 9916a
       | (screen[ ]?shot|whatsapp[ ]image|bildschirmfoto|captura)\b.*\d.*  # Screenshot 2021-04-03 at 10.01.59
