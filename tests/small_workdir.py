@@ -23,6 +23,8 @@ HOSTILE = (
     "x" * 10_000, "<img src=x onerror=alert(1)>", "{{ 7 * 7 }}", "قطة على السجادة",
 )  # fmt: skip
 PARTS = 2
+BROKEN_FILES = {"quarantine": {"files": 1, "places": 1, "examples": [
+    {"file": "broken.warc.gz", "offset": 4711, "error": "ends inside a record <b>"}]}}  # fmt: skip
 ENTRIES = ("cat", "dog", "tree", "boat", "owl")
 
 
@@ -206,7 +208,7 @@ def write(root, name, tables, extra=None):
             )
         with data.write_part(part, plan.hash, ledger) as out:
             out.write(table)
-    data.commit(plan, extra={"quarantined": {"broken.warc.gz": "ends inside a record <b>"}} if extra else None)
+    data.commit(plan, extra=BROKEN_FILES if extra else None)
 
 
 def _pairs(rows):

@@ -27,6 +27,7 @@ PARTS = 8
 LOOKUP = 20_000
 """Images at the beginning of a part's tar among which a thumbnail is looked for."""
 FAILURES = 2
+"""Failed rows shown for each status."""
 CLUSTERS = 2
 """Clusters shown for each way of being a duplicate."""
 MEMBERS = 5
@@ -42,7 +43,7 @@ def examples(workdir: str, recipe: Recipe) -> tuple[dict[str, Any] | None, dict[
     sample = _sample(workdir, recipe)
     kept = [_shown(row) for row in sample.taken(KEPT)]
     dropped = _spread(_reasoned(workdir, sample), recipe.report.examples)
-    failed = [_shown(row) for group in _groups(sample, FAILED) for row in sample.taken(group)]
+    failed = [_shown(row) for group in _groups(sample, FAILED) for row in sample.taken(group)[:FAILURES]]
     clusters = _clusters(sample, images)
     wanted = [row for row in kept + dropped if row] + [row for cluster in clusters for row in cluster["members"]]
     thumbnails = _thumbnails(images, {row["image_uid"] for row in wanted})

@@ -36,7 +36,7 @@ def _pairs(pairs: Dataset) -> dict[str, Any] | None:
     return {
         "hosts": _rows(hosts), "hosts_met": len(hosts.counts), "hosts_error": hosts.error,
         "kinds": _rows(kinds), "sources": _rows(sources), "robots": _rows(robots),
-        "files": manifest.extra,
+        "quarantine": manifest.extra.get("quarantine"),
     }  # fmt: skip
 
 
@@ -76,7 +76,7 @@ def _downloads(images: Dataset) -> dict[str, Any] | None:
         first = pc.not_equal(uids, pa.concat_arrays([pa.array([last], pa.string()), uids[:-1]]))
         table, last = table.filter(pc.fill_null(first, True)), uids[-1].as_py() if len(uids) else last
         distinct += len(table)
-        answers.add(_counted(table["http_status"].cast(pa.string()).fill_null("no answer")))
+        answers.add(_counted(table["http_status"].cast(pa.string()).fill_null("not asked, or no answer")))
         kept = table.filter(pc.equal(table["state"], "kept"))
         formats.add(_counted(kept["format"].fill_null("unknown")))
         total += pc.sum(kept["nbytes"]).as_py() or 0
