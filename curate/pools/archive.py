@@ -43,10 +43,12 @@ class Reading:
 
     def _page(self, record: Record) -> Page | None:
         try:
-            return _page(record, self.settings.max_record_bytes)
+            page = _page(record, self.settings.max_record_bytes)
         except BadRecord:
             self.account.failed["bad_record"] += 1
             return None
+        self.account.notes["pages" if page else "other_records"] += 1
+        return page
 
 
 def _page(record: Record, limit: int) -> Page | None:

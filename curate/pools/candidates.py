@@ -84,7 +84,6 @@ def rows(page: Page, file: str, offset: int, settings: Extract, account: Account
 
     An image counts once for each of its addresses and distinct texts, and once when it has no text.
     """
-    account.notes["pages"] += 1
     url, base = _located(page)
     lang = repaired(page.lang or "").strip()[:MAX_LANG] or None
     about = (url, repaired(page.robots or "")[:MAX_ROBOTS] or None, lang, page.source, file, offset)
@@ -97,7 +96,8 @@ def rows(page: Page, file: str, offset: int, settings: Extract, account: Account
                 (account.failed if reason == "bad_url" else account.dropped)[reason] += max(len(urls), 1)
                 continue
             account.kept += len(urls)
-            account.notes["texts_repaired"] += "\ufffd" in text
+            if "\ufffd" in text:
+                account.notes["texts_repaired"] += 1
             for address in urls:
                 yield Row(pair_uid(address, text), image_uid(address), address, text, kind, *about)
 

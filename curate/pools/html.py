@@ -30,7 +30,8 @@ def page(html: str, url: str) -> Page:
             images.append(_image(attributes, _of_picture(node, sources)))
             sources = []
         elif node.tag == "source":
-            sources += [(node.parent.mem_id, value) for value in _values(attributes, SRCSETS)]
+            parent = node.parent.mem_id if node.parent else 0
+            sources += [(parent, value) for value in _values(attributes, SRCSETS)]
         elif node.tag == "base":
             base = base if base is not None else attributes.get("href")
         elif node.tag == "html":

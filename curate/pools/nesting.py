@@ -47,6 +47,7 @@ _FLAT = frozenset(
         "style",
     ]
 )
+_PARAGRAPHS = frozenset(["p", "li", "dd", "dt"])
 _CELLS = frozenset(["td", "th", "tr", "caption", "tbody", "thead", "tfoot"])
 
 
@@ -54,26 +55,41 @@ class _Scope:
     """Elements that are open in one table cell, or outside of tables. Leaving a cell closes what it opened."""
 
     def __init__(self) -> None:
-        self.open: dict[str, list[str]] = {}
-        self.like: Counter[str] = Counter()
-        self.depth = self.formatting = 0
+        self._open: dict[str, list[str]] = {}
+        self._like: Counter[str] = Counter()
+        self._others = self._formatting = self.reopened = 0
+        self._before_paragraph: int | None = None
+
+    @property
+    def depth(self) -> int:
+        return self._others + self._formatting
 
     def start(self, name: str, tag: str) -> None:
-        self.open.setdefault(name, []).append(tag)
-        self.depth += 1
+        self._open.setdefault(name, []).append(tag)
         if name in _FORMATTING:
             # Of formatting elements that are alike, only the last three are opened again.
-            self.like[tag] += 1
-            self.formatting += self.like[tag] <= 3
+            self._like[tag] += 1
+            self.reopened += self._like[tag] <= 3
+            self._formatting += 1
+        else:
+            self._others += 1
 
     def end(self, name: str) -> None:
-        if not self.open.get(name):
+        if not self._open.get(name):
             return
-        tag = self.open[name].pop()
-        self.depth -= 1
+        tag = self._open[name].pop()
         if name in _FORMATTING:
-            self.formatting -= self.like[tag] <= 3
-            self.like[tag] -= 1
+            self.reopened -= self._like[tag] <= 3
+            self._like[tag] -= 1
+            self._formatting = max(self._formatting - 1, 0)
+        else:
+            self._others -= 1
+
+    def paragraph(self, closing: bool) -> None:
+        """A paragraph ends the one before it, and with it what that opened; the formatting is opened again."""
+        if self._before_paragraph is not None:
+            self._formatting = min(self._formatting, self._before_paragraph + self.reopened)
+        self._before_paragraph = None if closing else max(self._formatting - self.reopened, 0)
 
 
 def check(html: str) -> None:
@@ -92,10 +108,12 @@ def check(html: str) -> None:
             outer -= scopes[-1].depth + 1
         elif name in _CELLS and len(scopes) > 1:
             scopes[-1] = _Scope()
+        elif name in _PARAGRAPHS:
+            scope.paragraph(closing)
         elif name not in _FLAT:
             scope.end(name) if closing else scope.start(name, name + match[3])
         if not closing:
             steps += outer + scopes[-1].depth
-            nodes += 0 if name in _FORMATTING else scopes[-1].formatting
+            nodes += 0 if name in _FORMATTING else scopes[-1].reopened
         if nodes > MAX_NODES or steps > MAX_STEPS:
             raise BadRecord(f"HTML: elements nest too deeply ({outer + scopes[-1].depth} open at once)")

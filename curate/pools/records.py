@@ -117,7 +117,8 @@ def _check_end(file: BinaryIO, name: str, marker: bytes, last: int | None, accou
         try:
             rest = _after_member(file, rest)
         except (EOFError, zlib.error) as error:
-            account.failed["bad_record"] += at != last
+            if at != last:  # A record begins here; the last one was read whole.
+                account.failed["bad_record"] += 1
             account.broken(name, at, str(error))
             return
         rest = rest or file.read(_CHUNK)

@@ -1,6 +1,7 @@
 """WARC response records: the HTTP message, its encodings, and the HTML page in it."""
 
 import re
+from typing import Literal
 
 from curate.pools import charsets, html
 from curate.pools.pages import BadRecord, Page
@@ -35,7 +36,7 @@ def _message(block: bytes, limit: int) -> tuple[str | None, str | None, bytes]:
             raise BadRecord(f"HTTP: {error}") from error
 
 
-def _parsed(block: bytes, limit: int, decode: str) -> tuple[str | None, str | None, bytes]:
+def _parsed(block: bytes, limit: int, decode: Literal["all", "none"]) -> tuple[str | None, str | None, bytes]:
     from fastwarc import WarcRecord
 
     # A record of its own, because one that fails to parse takes fastwarc's iterator over the file with it.

@@ -1,0 +1,317 @@
+"""Whole files, in every state that archives are found in: rows, account and broken places."""
+
+import gzip
+from collections import Counter
+
+import pytest
+
+from curate import schema
+from curate.pools.archive import Reading
+from curate.recipe import Extract
+from curate.uid import image_uid, pair_uid
+from tests.archives import PAGE, archive, html, http, links, members, page, record
+
+SETTINGS = Extract(inputs=("x",))
+THREE = [page(f'<img src="/{i}.jpg" alt="number {i}">', url=f"http://news.example/{i}") for i in range(3)]
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Reads bytes as a file: (rows as dicts, account); holds the account to the rows and to the schema on the way."""
+
+    def read(data: bytes, name: str = "x.warc.gz", settings: Extract = SETTINGS):
+        (tmp_path / name).write_bytes(data)
+        reading = Reading(str(tmp_path / name), name, settings)
+        pairs = schema.load("pairs")
+        rows = [row for table in reading for row in pairs.hold(table).to_pylist()]
+        ledger = reading.account.ledger().check(name, pairs.dropped, pairs.failed)
+        assert ledger.kept == len(rows)
+        return rows, reading.account
+
+    return read
+
+
+def texts(rows) -> list[str]:
+    return [row["text"] for row in rows]
+
+
+def test_a_row_says_where_it_is_from(read):
+    first = record(b"software: x", "warcinfo")
+    data = page(
+        '<img src="b.jpg#top" alt=" A cat. " title="Tom">',
+        head='<base href="/c/"><meta name=robots content=NoAI>',
+        attributes='lang="en-GB"',
+        url=f"<{PAGE}>",
+    )
+    rows, account = read(archive(first, data))
+    url = "http://news.example/c/b.jpg"
+    about = {
+        "image_uid": image_uid(url), "url": url, "page_url": PAGE, "page_robots": "noai", "page_lang": "en-GB",
+        "source": "warc", "crawl_file": "x.warc.gz", "record_offset": len(members([first])[0]),
+    }  # fmt: skip
+    assert rows == [
+        {"uid": pair_uid(url, "A cat."), "text": "A cat.", "kind": "alt", **about},
+        {"uid": pair_uid(url, "Tom"), "text": "Tom", "kind": "title", **about},
+    ]
+    notes = {"files": 1, "records": 2, "other_records": 1, "pages": 1, "images": 1}
+    assert account.notes == notes
+    assert account.breaks == []
+
+
+def test_the_same_page_in_both_formats_gives_the_same_pairs(read):
+    images = ['<img src="a.jpg" alt="A" title="T">', '<img src="//cdn.example/b.jpg" alt="B">', "<img src=c.jpg>"]
+    head = '<base href="http://news.example/base/"><meta name=robots content=none>'
+    warc, _ = read(archive(page(*images, head=head, attributes="lang=fr")))
+    wat, _ = read(
+        archive(
+            links(
+                {"path": "IMG@/src", "url": "a.jpg", "alt": "A", "title": "T"},
+                {"path": "IMG@/src", "url": "//cdn.example/b.jpg", "alt": "B"},
+                {"path": "IMG@/src", "url": "c.jpg"},
+                Base="http://news.example/base/",
+                Metas=[{"name": "HTML@/lang", "content": "fr"}, {"name": "robots", "content": "none"}],
+            )
+        )
+    )
+    assert [row | {"source": "wat"} for row in warc] == wat
+    assert len(wat) == 3
+
+
+def test_every_image_is_accounted_for(read):
+    long = "x" * (SETTINGS.max_text_bytes + 1)
+    rows, account = read(
+        archive(
+            page(
+                '<img src="a.jpg" alt="kept" title="also kept" data-image-title="kept">',
+                '<img src="a.jpg" alt="kept">',
+                '<img src="data:image/gif;base64,R0" data-src="lazy.jpg" alt="lazy">',
+                '<img src="b.jpg" srcset="b.jpg 1x, b2.jpg 2x" alt="two">',
+                '<img src="a.jpg">', '<img src="a.jpg" alt="  " title="">',
+                f'<img src="a.jpg" alt="{long}" title="short">',
+                '<img alt="no address">', '<img src="" alt="none">',
+                '<img src="data:image/png;base64,AAAA" alt="inline">', '<img src="javascript:x()" alt="script">',
+                f'<img src="/{"y" * 3000}.jpg" alt="far">',
+                '<img src="http://[::1/x.jpg" alt="bad" title="worse">',
+            )
+        )
+    )  # fmt: skip
+    assert texts(rows) == ["kept", "also kept", "kept", "lazy", "two", "two", "short"]
+    assert account.dropped == {"empty_text": 2, "text_too_long": 1, "no_url": 2, "url_not_http": 2, "url_too_long": 1}
+    assert account.failed == {"bad_url": 2}
+    assert account.notes["images"] == 13
+
+
+def test_limits_count_bytes(read):
+    settings = Extract(inputs=("x",), max_text_bytes=4, max_url_bytes=len("http://a.example/b"))
+    tags = ['<img src="http://a.example/b" alt="éé">', '<img src="http://a.example/b" alt="ééé">',
+            '<img src="http://a.example/bc" alt="x">']  # fmt: skip
+    rows, account = read(archive(page(*tags)), settings=settings)
+    assert texts(rows) == ["éé"]
+    assert account.dropped == {"text_too_long": 1, "url_too_long": 1}
+
+
+def test_what_cannot_be_stored_as_text_is_repaired_and_counted(read):
+    body = b'<img src=1 alt="nul \x00 here"><img src=2 alt="half \xe3\x81 of it"><img src=3 alt="bell\x07"><img src=4 alt="tab\tand\nline">'
+    rows, account = read(archive(record(http(body, "Content-Type: text/html; charset=utf-8"))))
+    assert texts(rows) == ["nul \ufffd here", "half \ufffd of it", "bell\ufffd", "tab\tand\nline"]
+    assert account.notes["texts_repaired"] == 3
+
+
+def test_a_caption_of_a_megabyte_is_dropped_alone(read):
+    rows, account = read(
+        archive(page('<img src=a alt="before">', f'<img src=b alt="{"long " * 200_000}">', "<img src=c alt=after>"))
+    )
+    assert texts(rows) == ["before", "after"]
+    assert account.dropped == {"text_too_long": 1}
+
+
+@pytest.mark.parametrize(
+    ("charset", "declared"), [("shift_jis", "shift_jis"), ("shift_jis", "utf-8"), ("utf-8", "iso-8859-1")]
+)
+def test_a_page_in_another_encoding_than_declared_is_read(read, charset, declared):
+    body = '<p>日本語のページです。<img src=a.jpg alt="富士山の写真"></p>'.encode(charset)
+    rows, _ = read(archive(record(http(body, f"Content-Type: text/html; charset={declared}"))))
+    assert texts(rows) == ["富士山の写真"]
+
+
+def chunked(body: bytes) -> bytes:
+    half = len(body) // 2
+    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:half], body[half:], b""))
+
+
+@pytest.mark.parametrize(
+    ("headers", "encode"),
+    [
+        (["Content-Encoding: gzip"], gzip.compress),
+        (["Transfer-Encoding: chunked"], chunked),
+        (["Transfer-Encoding: chunked", "Content-Encoding: gzip"], lambda body: chunked(gzip.compress(body))),
+        (["Content-Encoding: gzip"], bytes),
+        (["Content-Encoding: br"], bytes),
+        (["Content-Encoding: nonsense"], bytes),
+        (["Transfer-Encoding: chunked"], bytes),
+    ],
+)
+def test_bodies_are_decoded_where_they_are_what_they_claim(read, headers, encode):
+    rows, account = read(archive(record(http(encode(html("<img src=a.jpg alt=x>")), *headers)), THREE[1]))
+    assert texts(rows) == ["x", "number 1"]
+    assert not account.failed
+
+
+@pytest.mark.parametrize("kind", ["image/jpeg", "text/plain", "application/json"])
+def test_only_html_is_read_as_html(read, kind):
+    rows, account = read(archive(record(http(html("<img src=a.jpg alt=x>"), f"Content-Type: {kind}")), THREE[0]))
+    assert texts(rows) == ["number 0"]
+    assert (account.notes["pages"], account.notes["other_records"]) == (1, 1)
+
+
+def test_html_without_a_type_is_found_by_its_looks(read):
+    response = http(html("<img src=a.jpg alt=x>"), "Content-Type: x").replace(b"Content-Type: x\r\n", b"")
+    binary = http(b"\xff\xd8\xff\xe0 <img src=no.jpg alt=no>", "Content-Type: x").replace(b"Content-Type: x\r\n", b"")
+    rows, _ = read(archive(record(response), record(binary)))
+    assert texts(rows) == ["x"]
+
+
+@pytest.mark.parametrize(
+    "block", [b"", b"\x00" * 500, b"HTTP/1.1 200 OK", http(b""), b"HTTP/1.1 200 OK\nContent-Type: text/html\n\n"]
+)
+def test_a_response_that_is_none_harms_nobody(read, block):
+    rows, account = read(archive(THREE[0], record(block), THREE[1]))
+    assert texts(rows) == ["number 0", "number 1"]
+    assert account.notes["records"] == 3
+    assert account.breaks == []
+
+
+def test_a_head_that_never_ends_is_a_bad_record(read):
+    rows, account = read(archive(THREE[0], record(http(b"x", "X-Long: " + "a" * 100_000)), THREE[1]))
+    assert texts(rows) == ["number 0", "number 1"]
+    assert account.failed == {"bad_record": 1}
+
+
+def test_records_and_bodies_over_the_limit_are_passed_over(read):
+    settings = Extract(inputs=("x",), max_record_bytes=20_000)
+    bomb = record(http(gzip.compress(b"<p>" * 5_000_000), "Content-Encoding: gzip"))
+    large = page("<img src=large.jpg alt=large>" * 1000)
+    rows, account = read(archive(THREE[0], bomb, THREE[1], large, THREE[2]), settings=settings)
+    assert texts(rows) == ["number 0", "number 1", "number 2"]
+    assert account.failed == {"bad_record": 2}
+    assert account.breaks == []
+
+
+def places(account) -> list[int]:
+    return [place.offset for place in account.breaks]
+
+
+def test_a_corrupt_member_costs_itself(read):
+    parts = members(THREE)
+    for spoil in (
+        lambda m: m[:40] + bytes(20) + m[60:],
+        lambda m: m[:-6] + b"\xff" + m[-5:],
+        lambda m: b"\0\0" + m[2:],
+    ):
+        rows, account = read(parts[0] + spoil(parts[1]) + parts[2])
+        assert texts(rows) == ["number 0", "number 2"]
+        assert account.failed == {"bad_record": 1}
+        assert len(parts[0]) <= places(account)[0] <= len(parts[0] + parts[1])
+        assert account.breaks[0].file == "x.warc.gz" and account.breaks[0].error
+        assert account.notes["broken_files"] == account.notes["broken_places"] == 1
+
+
+def test_a_large_corrupt_member_costs_itself(read):
+    noise = "".join(f"<p>{image_uid(str(i))}</p>" for i in range(20_000))
+    parts = members([THREE[0], page(noise), THREE[2]])
+    spoilt = bytearray(parts[1])
+    spoilt[len(spoilt) // 2 :] = bytes(len(spoilt) - len(spoilt) // 2)
+    rows, account = read(parts[0] + bytes(spoilt) + parts[2])
+    assert texts(rows) == ["number 0", "number 2"]
+    assert account.failed == {"bad_record": 1}
+    assert places(account) == [len(parts[0])]
+
+
+def test_junk_between_members_is_stepped_over(read):
+    parts = members(THREE)
+    rows, account = read(parts[0] + b"junk" * 500 + parts[1] + parts[2])
+    assert texts(rows) == ["number 0", "number 1", "number 2"]
+    assert len(account.breaks) == 1
+
+
+@pytest.mark.parametrize("cut", [1, 5, 12, 100])
+def test_a_file_cut_inside_its_last_member_says_so(read, cut):
+    parts = members(THREE)
+    start = len(parts[0] + parts[1])
+    rows, account = read((parts[0] + parts[1] + parts[2])[: start + cut])
+    assert texts(rows) == ["number 0", "number 1"]
+    assert account.failed == {"bad_record": 1}
+    assert places(account) == [start]
+
+
+def test_a_file_without_the_end_of_its_trailer_keeps_every_row(read):
+    rows, account = read(archive(*THREE)[:-3])
+    assert texts(rows) == ["number 0", "number 1", "number 2"]
+    assert not account.failed
+    assert len(account.breaks) == 1
+
+
+@pytest.mark.parametrize("length", [7, 10_000])
+def test_a_record_that_lies_about_its_length_does_not_take_others_with_it(read, length):
+    lying = record(http(html("<img src=a.jpg alt=lying>")), length=length)
+    rows, account = read(archive(THREE[0], lying, THREE[1], THREE[2]))
+    assert Counter(texts(rows)) >= Counter(["number 0", "number 1", "number 2"])
+    assert len(account.breaks) == 1
+
+
+def test_plain_files_are_read_and_found_again_as_well(read):
+    whole = b"".join(THREE)
+    assert len(read(whole, "x.warc")[0]) == 3
+    spoilt = THREE[0] + THREE[1].replace(b"Content-Length", b"Content-Strength") + THREE[2]
+    rows, account = read(spoilt, "x.warc")
+    assert texts(rows) == ["number 0", "number 2"]
+    assert places(account) == [len(THREE[0])]
+    rows, account = read(whole[: -len(THREE[2]) // 2], "x.warc")
+    assert texts(rows) == ["number 0", "number 1"]
+    assert account.failed == {"bad_record": 1}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\x1f", b"\x1f\x8b\x08", b"<html>not an archive</html>" * 1000, gzip.compress(b"text" * 1000), bytes(5000)],
+)
+@pytest.mark.parametrize("name", ["x.warc.gz", "x.warc"])
+def test_what_is_no_archive_is_said_to_be_broken(read, data, name):
+    rows, account = read(data, name)
+    assert rows == []
+    assert places(account) == [0]
+
+
+@pytest.mark.timeout(60)
+def test_a_file_full_of_false_starts_is_given_up(read):
+    rows, account = read(archive(THREE[0]) + b"\x1f\x8b\x08" * 200_000)
+    assert texts(rows) == ["number 0"]
+    assert len(account.breaks) == 1
+
+
+def test_a_lost_connection_is_no_fault_of_the_data(read, tmp_path):
+    import fsspec
+    from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
+
+    class Flaky(MemoryFile):
+        def read(self, size=-1):
+            if self.tell() > 0:
+                raise ConnectionResetError("gone")
+            return super().read(100)
+
+    class FlakyFileSystem(MemoryFileSystem):
+        protocol = "flaky"
+
+        def _open(self, path, mode="rb", **options):
+            return Flaky(self, path, archive(*THREE))
+
+    fsspec.register_implementation("flaky", FlakyFileSystem, clobber=True)
+    with pytest.raises(ConnectionResetError, match="gone"):
+        list(Reading("flaky://x.warc.gz", "x.warc.gz", SETTINGS))
+
+
+def test_batches_are_bounded(tmp_path):
+    images = "".join(f"<img src=/{i} alt=x>" for i in range(10_000))
+    (tmp_path / "x.warc.gz").write_bytes(archive(page(images), page(images)))
+    sizes = [len(table) for table in Reading(str(tmp_path / "x.warc.gz"), "x", SETTINGS)]
+    assert sizes == [8192, 8192, 3616]

@@ -1,0 +1,89 @@
+"""Images of a page, as the page writes them."""
+
+import pytest
+
+from curate.pools import html
+from curate.pools.pages import BadRecord
+
+
+def images(markup: str) -> list[tuple[tuple[str, ...], tuple[tuple[str, str], ...]]]:
+    return [(image.addresses, image.texts) for image in html.page(markup, "http://a.example/").images]
+
+
+def addresses(markup: str) -> list[tuple[str, ...]]:
+    return [found for found, _ in images(markup)]
+
+
+def test_texts_keep_their_kinds_in_order():
+    assert images('<img title="T" data-image-title="D" alt="A &amp; é" src="a.jpg">') == [
+        (("a.jpg",), (("alt", "A & é"), ("title", "T"), ("data-image-title", "D")))
+    ]
+
+
+@pytest.mark.parametrize("name", html.LAZY)
+def test_a_lazy_address_stands_beside_the_placeholder(name):
+    assert addresses(f'<img src="data:image/gif;base64,R0" {name}="/real.jpg" alt=x>') == [
+        ("data:image/gif;base64,R0", "/real.jpg")
+    ]
+
+
+def test_the_largest_candidate_is_found():
+    assert addresses('<img src="a.jpg" srcset="a.jpg 1x, b.jpg 2x">') == [("a.jpg", "b.jpg")]
+    assert addresses('<img data-srcset="s.jpg 320w, l.jpg 640w">') == [("l.jpg",)]
+
+
+def test_a_picture_gives_its_sources_to_its_own_image():
+    markup = (
+        "<picture><source srcset='a.webp 1x, b.webp 2x'><img src=a.jpg></picture>"
+        "<picture><img src=c.jpg><source srcset='late.webp 9x'></picture><img src=d.jpg>"
+        "<video><source srcset='no.webp 9x'></video><picture><img src=e.jpg></picture>"
+    )
+    assert addresses(markup) == [("a.jpg", "b.webp"), ("c.jpg",), ("d.jpg",), ("e.jpg",)]
+
+
+def test_images_without_script_count_and_those_in_text_do_not():
+    markup = (
+        "<noscript><img src=yes.jpg></noscript><!-- <img src=no1.jpg> --><script>'<img src=no2.jpg>'</script>"
+        "<textarea><img src=no3.jpg></textarea><style><img src=no4.jpg></style><IMG SRC=also.jpg>"
+    )
+    assert addresses(markup) == [("yes.jpg",), ("also.jpg",)]
+
+
+def test_the_page_speaks_of_itself():
+    page = html.page(
+        '<html lang="de-AT"><head><base target=x><base href="/b/"><base href="/c/"><meta name=ROBOTS content="NoAI, noindex">'
+        '<meta name="robots" content=" noindex , nofollow"><meta name=description content=noimageai></head>',
+        "http://a.example/",
+    )
+    assert (page.lang, page.base, page.robots) == ("de-AT", "/b/", "noai,noindex,nofollow")
+    empty = html.page("", "http://a.example/")
+    assert (empty.lang, empty.base, empty.robots, empty.images) == (None, None, None, [])
+
+
+def test_an_image_without_anything_is_an_image():
+    assert images("<img><img src alt><img src=' '>") == [((), ())] * 3
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "markup",
+    ["<div>" * 200_000, "".join(f"<p><font size={i}>" for i in range(20_000)), "<table><tr><td><div>" * 50_000],
+)
+def test_a_page_that_would_stall_the_parser_is_refused(markup):
+    with pytest.raises(BadRecord, match="nest too deeply"):
+        html.page(markup + "<img src=a.jpg alt=x>", "http://a.example/")
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<div><b>x</b><p>y<br></div>" * 20_000,
+        "<table>" + "<tr><td><font size=2>open" * 20_000,
+        "<p>a<font color=red>" * 10_000,
+        "<li><a name=x>" * 20_000,
+        "<table><tr><td><table><tr><td><b>x</td></tr></table></td></tr></table>" * 5_000,
+    ],
+)
+def test_a_long_page_of_everyday_faults_is_read(markup):
+    assert addresses(markup + "<img src=a.jpg alt=x>") == [("a.jpg",)]
