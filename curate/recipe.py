@@ -58,6 +58,9 @@ class Extract(Settings, frozen=True, kw_only=True):
 
 
 class Match(Settings, frozen=True, kw_only=True):
+    # Where the list and the model are kept: what is in them stands among a dataset's inputs.
+    runtime: ClassVar[tuple[str, ...]] = ("metadata", "language_model")
+
     rule: Literal["metaclip1"] = "metaclip1"
     metadata: str = "metadata"
     """Folder with one entry list per language (`<lang>/entries.parquet`); `metadata` is the one that ships."""
@@ -183,12 +186,10 @@ class Shard(Settings, frozen=True, kw_only=True):
 class Train(Settings, frozen=True, kw_only=True):
     """CLIP at a fixed number of samples seen, the same for every set that is compared."""
 
-    runtime: ClassVar[tuple[str, ...]] = ("device", "processes", "workers", "threads")
+    runtime: ClassVar[tuple[str, ...]] = ("device", "processes", "workers", "threads", "checkpoint_every")
 
     model: str = "ViT-B-32"
-    """open_clip's name, or the path of a model config (JSON)."""
-    tokenizer: str | None = None
-    """Path of a BPE merges file for the model's own vocabulary; None: the model's usual tokenizer."""
+    """open_clip's name, or the path of a model config (JSON), which may name a vocabulary beside it."""
     samples_seen: Count = 12_800_000
     batch_size: Count = 4096
     """Over all processes."""
@@ -198,16 +199,24 @@ class Train(Settings, frozen=True, kw_only=True):
     weight_decay: float = 0.2
     beta2: Share = 0.98
     precision: Literal["fp32", "amp_bf16", "amp"] = "fp32"
-    crop_scale: Share = 0.9
+    crop_scale: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.9
     """Smallest share of the image's area that a random crop takes."""
-    seeds: tuple[int, ...] = (0,)
+    seeds: Annotated[tuple[int, ...], msgspec.Meta(min_length=1)] = (0,)
     """One run for each set and seed; several show how much of a difference is noise."""
     sets: tuple[Literal["raw", "curated"], ...] = ("raw", "curated")
+    in_memory_bytes: Limit = 2**30
+    """Sets whose shards are no larger are held in memory by each process and shuffled whole; others stream."""
+    shuffle_window: Count = 2048
+    """Samples that a stream shuffles together; shards are in random order to begin with."""
     device: str = "auto"
-    processes: Count = 1
+    processes: Limit = 0
+    """Processes on this machine; 0: one for each GPU, one on a CPU."""
     threads: Limit = 0
     """torch threads a process; 0: as many as there are cores."""
     workers: Limit = 0
+    """Loader processes for each training process; 0: the training process loads by itself."""
+    checkpoint_every: Count = 1000
+    """Steps between the checkpoints that a killed training goes on from."""
 
 
 class Evaluate(Settings, frozen=True, kw_only=True):

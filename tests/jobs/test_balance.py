@@ -1,0 +1,79 @@
+"""balance on Spark, over the bundled pool: nested in t, independent of parts, and the head is cut."""
+
+import shutil
+
+import pyarrow as pa
+import pytest
+
+from curate import recipe
+from curate.concepts import balancing, counting
+from curate.recipe import Balance
+from curate.store import Dataset
+from jobs import balance, engine, match
+
+
+def balanced(source, target, engines, *overrides: str):
+    """`balanced` of a workdir that has been matched, made in a copy of it."""
+    shutil.copytree(source, target)
+    run = engine.Run(recipe.load("demo", overrides), str(target), engines)
+    balance.run(run)
+    return Dataset(str(target), "balanced")
+
+
+def rows(data: Dataset) -> dict[str, dict]:
+    return {row["uid"]: row for row in pa.concat_tables(data.batches()).to_pylist()}
+
+
+@pytest.fixture(scope="module")
+def matched(pool_pairs, engines, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("balance") / "w"
+    shutil.copytree(pool_pairs, workdir)
+    match.run(engine.Run(recipe.load("demo"), str(workdir), engines))
+    return workdir
+
+
+def test_the_side_table_is_what_the_library_says(matched, engines, tmp_path):
+    data = balanced(matched, tmp_path / "w", engines, "balance.t=5", "balance.baseline_fraction=0.5", "seed=9")
+    matches = Dataset(str(matched), "matches")
+    counts = counting.read(Dataset(str(matched), "counts"))
+    whole = pa.concat_tables(matches.batches())
+    expected = balancing.balance(whole, counts, Balance(t=5, baseline_fraction=0.5), 9)
+    assert pa.concat_tables(data.batches()).to_pylist() == expected.to_pylist()
+    assert data.part_names() == matches.part_names()
+    ledger = data.require().ledger
+    assert ledger.rows_in == matches.require().ledger.kept == ledger.kept + ledger.dropped["balanced_out"]
+
+
+def test_the_demos_threshold_cuts_the_head_and_spares_the_tail(matched, engines, tmp_path):
+    data = balanced(matched, tmp_path / "w", engines)
+    t = recipe.load("demo").balance.t
+    kept = {uid for uid, row in rows(data).items() if row["state"] == "kept"}
+    before = counting.read(Dataset(str(matched), "counts"))["en"]
+    matches = pa.concat_tables(Dataset(str(matched), "matches").batches())
+    chosen = matches.filter(pa.array([uid in kept for uid in matches["uid"].to_pylist()]))
+    after = counting.dense(counting.count(chosen))["en"]
+    head = int(before.argmax())
+    assert after[head] < 0.8 * before[head]
+    tail = (before > 0) & (before <= t)
+    assert (after[tail[: len(after)].nonzero()] == before[tail.nonzero()]).all()
+
+
+def test_a_smaller_threshold_keeps_a_subset_and_the_seed_changes_the_draw(matched, engines, tmp_path):
+    kept = {}
+    for t in (1, 2, 20):
+        table = rows(balanced(matched, tmp_path / str(t), engines, f"balance.t={t}"))
+        kept[t] = {uid for uid, row in table.items() if row["state"] == "kept"}
+    assert kept[1] < kept[2] < kept[20]
+    other = rows(balanced(matched, tmp_path / "seed", engines, "balance.t=1", "seed=1"))
+    assert {uid for uid, row in other.items() if row["state"] == "kept"} != kept[1]
+
+
+def test_decisions_do_not_depend_on_the_parts(matched, engines, tmp_path, make_dataset):
+    whole = rows(balanced(matched, tmp_path / "three", engines, "balance.t=1"))
+    one = tmp_path / "one"
+    pairs = pa.concat_tables(Dataset(str(matched), "pairs").batches())
+    make_dataset(one, "pairs", [[pairs]])
+    run = engine.Run(recipe.load("demo", ["balance.t=1"]), str(one), engines)
+    match.run(run)
+    balance.run(run)
+    assert rows(Dataset(str(one), "balanced")) == whole
