@@ -44,9 +44,12 @@ class Matcher:
     def __init__(self, texts: Sequence[str], ids: Sequence[int]):
         from ahocorasick_rs import BytesAhoCorasick
 
-        usable = [(text, number) for text, number in zip(texts, ids, strict=True) if matchable(text)]
-        self._ids = np.array([number for _, number in usable], dtype=np.int32)
-        self._automaton = BytesAhoCorasick([f" {text} ".encode() for text, _ in usable])
+        column = pa.array(texts, pa.string())
+        padded = pc.binary_join_element_wise(" ", column, " ", "")
+        impossible = pc.match_substring_regex(padded, IMPOSSIBLE.pattern)
+        usable = pc.and_not(pc.not_equal(column, ""), impossible)
+        self._ids = pa.array(ids, pa.int32()).filter(usable).to_numpy()
+        self._automaton = BytesAhoCorasick(padded.filter(usable).cast(pa.binary()).to_pylist())
 
     def match(self, texts: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
         """All matches as (row, entry id), int64 and int32, ordered by both, each pair once. `texts` holds no nulls."""
