@@ -3,6 +3,9 @@
 python jobs/balance.py -c recipe.yaml -w workdirs/mine
 """
 
+import jobs  # noqa: F401 - before all others, see there
+
+# isort: split
 from collections.abc import Mapping
 from functools import lru_cache, partial
 

@@ -1,5 +1,8 @@
 """Fetches the images of the pairs that balance kept or the baseline drew; every row comes back with a status (Ray)."""
 
+import jobs  # noqa: F401 - before all others, see there
+
+# isort: split
 from functools import partial
 
 from curate.images.downloading import download_part

@@ -4,6 +4,9 @@ Two steps, each of which goes on where it was killed: every file becomes one par
 at the end), and one shuffle by the hash of the image URL cuts them into the parts that all later stages follow.
 """
 
+import jobs  # noqa: F401 - before all others, see there
+
+# isort: split
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any

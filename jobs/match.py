@@ -3,6 +3,9 @@
 python jobs/match.py -c recipe.yaml -w workdirs/mine
 """
 
+import jobs  # noqa: F401 - before all others, see there
+
+# isort: split
 from functools import partial
 
 from curate import parts

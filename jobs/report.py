@@ -3,6 +3,9 @@
 python jobs/report.py -c recipe.yaml -w workdirs/mine
 """
 
+import jobs  # noqa: F401 - before all others, see there
+
+# isort: split
 from dataclasses import replace
 from pathlib import PurePath
 

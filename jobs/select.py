@@ -3,6 +3,9 @@
 python jobs/select.py -c recipe.yaml -w workdirs/mine
 """
 
+import jobs  # noqa: F401 - before all others, see there
+
+# isort: split
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from typing import Any
