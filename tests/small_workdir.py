@@ -85,32 +85,21 @@ def pool_rows() -> list[Row]:
         Row(f"a {ENTRIES[i % 5]} number {i}", f"{host}/good/{i}.png", picture(i), entries=[i % 5], score=0.2 + i / 100)
         for i in range(20)
     ]
+    # A second text of two images: one that is selected too, and one that matches nothing.
+    rows += [Row("another dog", f"{host}/good/1.png", picture(1), entries=[1])]
+    rows += [Row("qqq", f"{host}/good/2.png", picture(2), match="no_entry", entries=[])]
     rows += [Row(text, f"{host}/hostile/{i}.png", picture(100 + i)) for i, text in enumerate(HOSTILE)]
     rows += [
         Row("IMG_1.jpg", f"{host}/junk/{i}.png", picture(200 + i), select="file_name", score=0.05) for i in range(3)
     ]
     rows += [Row("a cat asleep", f"{host}/head/{i}.png", picture(300 + i), balance="balanced_out") for i in range(6)]
     rows += [Row("zzz", f"{host}/none/{i}.png", picture(400 + i), match="no_entry", entries=[]) for i in range(4)]
-    rows += [
-        Row(
-            "a dog twice",
-            f"{host}/dup/0-{i}.png",
-            picture(500),
-            entries=[1],
-            duplicate=("exact", f"{host}/dup/0-0.png") if i else None,
-        )
-        for i in range(3)
-    ]
-    rows += [
-        Row(
-            "a boat again",
-            f"{host}/near/0-{c}.png",
-            picture(600 + i),
-            entries=[3],
-            duplicate=("perceptual", f"{host}/near/0-a.png") if i else None,
-        )
-        for i, c in enumerate("ab")
-    ]
+    for i in range(3):
+        again = ("exact", f"{host}/dup/0-0.png") if i else None
+        rows += [Row("a dog twice", f"{host}/dup/0-{i}.png", picture(500), entries=[1], duplicate=again)]
+    for i, c in enumerate("ab"):
+        again = ("perceptual", f"{host}/near/0-a.png") if i else None
+        rows += [Row("a boat again", f"{host}/near/0-{c}.png", picture(600 + i), entries=[3], duplicate=again)]
     rows += [
         Row("a lost owl", f"{host}/broken/gone-{i}.png", download=("failed", "http_4xx"), entries=[4]) for i in range(2)
     ]
@@ -154,7 +143,7 @@ def small_recipe(tmp_path_factory):
     entries = pa.table({name: list(values) for name, values in texts.items()}, schema=schema.load("entries").arrow())
     pq.write_table(entries, folder / "metadata" / "en" / "entries.parquet")
     return recipes.build({
-        "name": "small", "extract": {"inputs": ["*.warc.gz"], "parts": PARTS}, "balance": {"t": 5, "baseline_fraction": 1.0},
+        "name": "small", "extract": {"inputs": ["*.warc.gz"], "parts": PARTS}, "balance": {"t": 7, "baseline_fraction": 1.0},
         "match": {"metadata": str(folder / "metadata")},
         "score": {"models": [{"name": "clip", "model": "ViT-B-32"}]},
         "select": {"rules": [{"rule": "low_similarity", "min": 0.1}, {"rule": "file_name"}]},
@@ -172,7 +161,11 @@ def small_workdir(tmp_path_factory, small_rows):
 
 def write_workdir(root: str, rows: list[Row]) -> None:
     parts = {part_name(i): [row for row in rows if part_of(row.image, PARTS) == i] for i in range(PARTS)}
-    write(root, "pairs", {name: _pairs(part) for name, part in parts.items()}, extra=len(rows) + 7)
+    # What did not become a pair is in the first part's account.
+    first = len(parts[part_name(0)])
+    left = Ledger(rows_in=first + 7, kept=first, dropped={"repeated": 5}, failed={"bad_url": 2}, notes={"pages": 9})
+    pairs = {name: _pairs(part) for name, part in parts.items()}
+    write(root, "pairs", pairs, ledgers={part_name(0): left}, extra=BROKEN_FILES)
     for name in ("matches", "balanced", "scores/clip", "duplicates", "selection"):
         write(root, name, {part: _side(name, inside) for part, inside in parts.items()})
     _images(root, parts)
@@ -184,31 +177,24 @@ def write_workdir(root: str, rows: list[Row]) -> None:
     )
     for name, kept in (("shards", True), ("shards-raw", False)):
         chosen = [r for r in rows if r.data and (not kept or r.states()["selection"][0] == "kept")]
-        write(root, name, {"00000": _shards(chosen)})
+        samples = list({row.image: row for row in chosen}.values())
+        other = {"other_text": len(chosen) - len(samples)} if len(chosen) > len(samples) else {}
+        ledger = Ledger(rows_in=len(chosen), kept=len(samples), dropped=other)
+        write(root, name, {"00000": _shards(samples)}, ledgers={"00000": ledger})
     for kind, seed in (("raw", 0), ("raw", 1), ("curated", 0), ("curated", 1)):
         _run(root, kind, seed)
     Dataset(root, "evaluations").put("comparison.json", json.dumps(COMPARISON).encode())
 
 
-def write(root, name, tables, extra=None):
+def write(root, name, tables, ledgers=None, extra=None):
+    """Writes and commits a dataset; parts without a ledger take theirs from the rows' states."""
     data = Dataset(root, name)
-    stage = schema.load(name).stage
-    plan = Plan(dataset=name, stage=stage, settings={}, inputs={}, parts=tuple(tables))
+    plan = Plan(dataset=name, stage=schema.load(name).stage, settings={}, inputs={}, parts=tuple(tables))
     data.begin(plan)
     for part, table in tables.items():
-        ledger = None
-        if extra and part == next(iter(tables)):
-            # Pairs count what did not become a row.
-            ledger = Ledger(
-                rows_in=len(table) + 7,
-                kept=len(table),
-                dropped={"repeated": 5},
-                failed={"bad_url": 2},
-                notes={"pages": 9},
-            )
-        with data.write_part(part, plan.hash, ledger) as out:
+        with data.write_part(part, plan.hash, (ledgers or {}).get(part)) as out:
             out.write(table)
-    data.commit(plan, extra=BROKEN_FILES if extra else None)
+    data.commit(plan, extra=extra)
 
 
 def _pairs(rows):
@@ -239,9 +225,8 @@ def _images(root, parts):
     for part, rows in parts.items():
         with data.sidecar(tar_name(part)) as file:
             tar = ArchiveWriter(file)
-            for row in rows:
-                if row.data:
-                    tar.add(f"{row.image}.png", row.data)
+            for image, body in {row.image: row.data for row in rows if row.data}.items():
+                tar.add(f"{image}.png", body)
             tar.close()
     write(root, "images", {part: _image_rows(rows) for part, rows in parts.items()})
 

@@ -31,7 +31,7 @@ class Traced:
         """(stage, reason, status or `kept`): the stage that took the row out, or the last one that kept it."""
         for dataset in ROAD:
             _, reason = self.states.get(dataset, ("gone", None))
-            if reason not in (None, "baseline_only"):
+            if reason is not None:
                 return schema.load(dataset).stage, str(reason)
         last = next((name for name in reversed(ROAD) if self.states.get(name, ("gone",))[0] == KEPT), "pairs")
         return schema.load(last).stage, KEPT
