@@ -233,7 +233,7 @@ class Report(Settings, frozen=True, kw_only=True):
     examples: Limit = 24
     """Thumbnails for each of kept and dropped."""
     truth: str | None = None
-    """Table of planted faults (url, noise) whose ends the report lists; for pools that have one."""
+    """Table of planted faults (url, alt, noise, of) whose ends the report lists; for pools that have one."""
     title: str = "curate report"
 
 
