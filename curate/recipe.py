@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 import yaml
 
+from curate import CurateError
 from curate.house import folder
 from curate.store import nearest
 
@@ -23,7 +24,7 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]*$")]
 
 
-class RecipeError(ValueError):
+class RecipeError(CurateError, ValueError):
     """A recipe that cannot be used; the message names the place, the value and what would be valid."""
 
 

@@ -1,0 +1,1 @@
+"""Facts about pairs, one scorer a file; thresholds are chosen elsewhere."""

@@ -1,0 +1,102 @@
+"""What a training is told: the set, the settings, the seed; its place among processes; and checks before it starts."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from curate.models import device_of
+from curate.recipe import Train
+from curate.store import Dataset
+from curate.training.shards import TrainingError, check_fits, sizes_of
+from curate.weights import register
+
+PARENT = "CURATE_PARENT"
+"""Process id of the command that started a training: when it is killed, its trainings must not live on."""
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One training: a set, a seed, and where it goes. Travels to the processes as JSON."""
+
+    workdir: str
+    shards: str
+    """Dataset of the shards: `shards` or `shards-raw`."""
+    target: str
+    """Dataset of the run: `runs/<set>-<seed>`."""
+    settings: Train
+    seed: int
+    kind: str
+    """Which set it is, `raw` or `curated`."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """This process among the others."""
+
+    rank: int
+    world: int
+    device: str
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+
+def steps_of(settings: Train) -> int:
+    """Steps of a training: samples seen over batch size, rounded up."""
+    return -(-settings.samples_seen // settings.batch_size)
+
+
+def check(job: Job, world: int) -> dict[str, int]:
+    """The sizes of the set's shards; TrainingError for settings and sets that cannot work, before anything starts."""
+    settings = job.settings
+    shards = Dataset(job.workdir, job.shards)
+    sizes = sizes_of(shards)
+    lanes = None if held_in_memory(shards, settings) else world * max(1, settings.workers)
+    check_fits(f"{shards.root}", sizes, settings.batch_size, lanes)
+    if settings.batch_size % world:
+        raise TrainingError(f"train.batch_size {settings.batch_size} does not divide among {world} processes")
+    if settings.precision != "fp32" and device_of(settings.device) == "cpu":
+        raise TrainingError(f"train.precision {settings.precision} needs a GPU; a CPU emulates it. Set it to fp32")
+    register(settings.model)
+    return sizes
+
+
+def held_in_memory(shards: Dataset, settings: Train) -> bool:
+    """Whether the tars of a set are small enough to be kept."""
+    left = settings.in_memory_bytes
+    for name in sizes_of(shards):
+        left -= shards.fs.size(shards.path(f"{name}.tar"))
+        if left < 0:
+            return False
+    return True
+
+
+@contextmanager
+def processes(settings: Train) -> Iterator[Place]:
+    """This process's place: alone, or one of those that torchrun started."""
+    import torch
+    import torch.distributed as dist
+
+    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    device = device_of(settings.device)
+    if device == "cuda":
+        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+        torch.cuda.set_device(device)
+    if world == 1 or dist.is_initialized():
+        yield Place(rank, world, device)
+        return
+    dist.init_process_group("gloo" if device == "cpu" else "nccl")
+    try:
+        yield Place(rank, world, device)
+    finally:
+        dist.destroy_process_group()
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this machine runs."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

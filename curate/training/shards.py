@@ -1,0 +1,157 @@
+"""Reading shards for training: what a sample is, and the order in which a set is seen.
+
+Every order is a hash of (seed, epoch, key), so the batch of a step is known without the steps before it: a training
+that was killed goes on in the middle of an epoch. Sets that fit into memory are shuffled whole, and their order does
+not depend on the number of processes; larger ones stream shard by shard, each lane (a loader of a process) having
+shards of its own.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count, islice
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from curate import CurateError
+from curate.draw import draw
+from curate.store import Dataset
+
+IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tiff", "avif")
+"""Suffixes of members that are images."""
+
+
+class TrainingError(CurateError, RuntimeError):
+    """A training that cannot start or go on; the message says what to change."""
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """One image, encoded, with all its texts."""
+
+    key: str
+    image: bytes
+    texts: tuple[str, ...]
+
+
+Batch = tuple[int, list[Sample]]
+"""The epoch that a batch belongs to, and its samples."""
+
+
+def read_shard(shards: Dataset, shard: str) -> Iterator[Sample]:
+    """The samples of `<shard>.tar` in order. TrainingError for a sample without an image or a text."""
+    from webdataset.tariterators import group_by_keys, tar_file_iterator
+
+    url = shards.path(f"{shard}.tar")
+    with shards.fs.open(url, "rb") as file:
+        members = ({**member, "__url__": url} for member in tar_file_iterator(file))
+        for members_of in group_by_keys(members):
+            yield _sample(members_of, url)
+
+
+def _sample(members: Mapping[str, Any], url: str) -> Sample:
+    key = members["__key__"]
+    image = next((members[suffix] for suffix in IMAGES if suffix in members), None)
+    if image is None:
+        # A wrong suffix that is passed over in silence filters out everything, and the loader waits for ever.
+        raise TrainingError(f"{url}: sample {key} has no image among {sorted(set(members) - {'__key__', '__url__'})}")
+    texts = msgspec.json.decode(members["json"]).get("texts") if "json" in members else None
+    if not texts and "txt" not in members:
+        raise TrainingError(f"{url}: sample {key} has neither `texts` in its json nor a .txt")
+    return Sample(key, image, tuple(texts or [members["txt"].decode("utf-8", "replace")]))
+
+
+class InMemory:
+    """A set held in memory. Each epoch is a permutation of it, less the last incomplete batch."""
+
+    def __init__(self, samples: Sequence[Sample], batch_size: int, seed: int, rank: int = 0, world: int = 1):
+        self._samples, self._batch, self._seed = samples, batch_size, seed
+        self._rank, self._world = rank, world
+
+    def batches(self, start: int, worker: int = 0, workers: int = 1) -> Iterator[Batch]:
+        """This process's share of the batches `start + worker`, `+ workers`, ... without end."""
+        keys = [sample.key for sample in self._samples]
+        share, known, order = self._batch // self._world, -1, np.arange(0)
+        for step in count(start + worker, workers):
+            epoch, index = divmod(step, len(keys) // self._batch)
+            if epoch != known:
+                known, order = epoch, np.argsort(draw(self._seed, f"order:{epoch}", keys), kind="stable")
+            low = index * self._batch + self._rank * share
+            yield epoch, [self._samples[i] for i in order[low : low + share]]
+
+
+class Streaming:
+    """A set read shard by shard. A lane sees shards of its own, drawn anew each epoch, and shuffles within windows."""
+
+    def __init__(
+        self,
+        shards: Dataset,
+        sizes: Mapping[str, int],
+        share: int,
+        seed: int,
+        window: int,
+        rank: int = 0,
+        world: int = 1,
+    ):
+        self._shards, self._sizes, self._share = shards, sizes, share
+        self._seed, self._window, self._rank, self._world = seed, window, rank, world
+
+    def batches(self, start: int, worker: int = 0, workers: int = 1) -> Iterator[Batch]:
+        """This process's share of the batches `start + worker`, `+ workers`, ... without end.
+
+        Loaders take turns, so step s of a process belongs to its lane s modulo workers, whenever it was started.
+        """
+        step = start + worker
+        lane, seen = self._rank * workers + step % workers, step // workers
+        samples = self._lane(lane, self._world * workers, seen * self._share)
+        while batch := list(islice(samples, self._share)):
+            yield batch[0][0], [sample for _, sample in batch]
+
+    def _lane(self, lane: int, lanes: int, seen: int) -> Iterator[tuple[int, Sample]]:
+        """Yields (epoch, sample) of one lane from its sample number `seen` on."""
+        for epoch in count():
+            order = np.argsort(draw(self._seed, f"shards:{epoch}", self._sizes), kind="stable")
+            names = [list(self._sizes)[i] for i in order][lane::lanes]
+            length = sum(self._sizes[name] for name in names)
+            if seen >= length:
+                seen -= length
+                continue
+            windows, rest = divmod(seen, self._window)
+            stream = self._from(names, windows * self._window)
+            while window := list(islice(stream, self._window)):
+                order = np.argsort(draw(self._seed, f"order:{epoch}", [s.key for s in window]), kind="stable")
+                yield from ((epoch, window[i]) for i in order[rest:])
+                rest = 0
+            seen = 0
+
+    def _from(self, names: Sequence[str], skip: int) -> Iterator[Sample]:
+        for name in names:
+            if skip >= self._sizes[name]:
+                skip -= self._sizes[name]
+                continue
+            found = 0
+            for found, sample in enumerate(read_shard(self._shards, name), start=1):
+                if found > skip:
+                    yield sample
+            if found != self._sizes[name]:
+                raise TrainingError(f"{name}.tar has {found} samples, its index says {self._sizes[name]}; redo shard")
+            skip = 0
+
+
+def sizes_of(shards: Dataset) -> dict[str, int]:
+    """Samples in each shard that has any. StoreError when the set is not there."""
+    return {part.name: part.rows for part in shards.require().parts if part.rows}
+
+
+def check_fits(name: str, sizes: Mapping[str, int], batch_size: int, lanes: int | None) -> None:
+    """TrainingError for a set that would starve or hang a training; `lanes` is None for a set held in memory."""
+    total = sum(sizes.values())
+    if total < batch_size:
+        raise TrainingError(
+            f"{name} has {total} samples and a batch takes {batch_size}: the same picture would be its own negative. "
+            f"Set train.batch_size to at most {total}, or select less strictly"
+        )
+    if lanes is not None and len(sizes) < lanes:
+        raise TrainingError(
+            f"{name} has {len(sizes)} shards and streams into {lanes} lanes (processes x workers): some would wait "
+            f"for ever. Lower train.processes or train.workers to {len(sizes)} lanes, or shard.samples for more shards"
+        )
