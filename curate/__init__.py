@@ -5,3 +5,7 @@ points in `jobs/` hand these functions to Spark, Ray or torchrun.
 """
 
 __version__ = "0.1.0"
+
+
+class CurateError(Exception):
+    """An error that people can act on: its message names the place, the value, the limit and the next step."""

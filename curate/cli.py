@@ -6,11 +6,9 @@ from typing import Annotated
 
 import typer
 
-from curate import __version__, recipe
-from curate.ledger import LedgerError
+from curate import CurateError, __version__, recipe
 from curate.recipe import RecipeError
-from curate.schema import SchemaError
-from curate.store import StoreError, nearest
+from curate.store import nearest
 
 app = typer.Typer(
     help="From a raw web pool of image-text pairs to a training set, with the proof that it is worth training on.",
@@ -99,11 +97,9 @@ def known(stage: str) -> str:
 
 def guarded(command: Callable[[], object]) -> None:
     """Runs a command; expected errors are one message and exit code 2, without a traceback."""
-    from jobs.engine import EngineError
-
     try:
         command()
-    except (RecipeError, StoreError, SchemaError, LedgerError, EngineError) as error:
+    except CurateError as error:
         print(f"curate: {error}", file=sys.stderr)
         sys.exit(2)
 

@@ -7,12 +7,14 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate import CurateError
+
 KEPT, DROPPED, FAILED, GONE = "kept", "dropped", "failed", "gone"
 STATES = (KEPT, DROPPED, FAILED, GONE)
 """What a stage says of a row of the dataset that it annotates. `gone`: an earlier stage dropped or failed it."""
 
 
-class LedgerError(RuntimeError):
+class LedgerError(CurateError, RuntimeError):
     """Rows were lost, doubled, or left for a reason outside the stage's closed list."""
 
 

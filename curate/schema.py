@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from curate import CurateError
 from curate.house import folder
 
 TYPES: dict[str, pa.DataType] = {
@@ -24,7 +25,7 @@ EMBEDDING = "embedding"
 """A column type whose width is the model's: fixed_size_list<float16>[width]."""
 
 
-class SchemaError(ValueError):
+class SchemaError(CurateError, ValueError):
     """A table is not what its schema says."""
 
 

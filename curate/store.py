@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
-from curate import __version__, schema
+from curate import CurateError, __version__, schema
 from curate.ledger import KEPT, Ledger, of_states, total
 
 ROW_GROUP = 8192
@@ -32,7 +32,7 @@ ROW_GROUP = 8192
 PLAN, MANIFEST, FOOTER = "_plan.json", "_manifest.json", b"curate"
 
 
-class StoreError(RuntimeError):
+class StoreError(CurateError, RuntimeError):
     """A dataset is not what the command expects; the message says what to do."""
 
 

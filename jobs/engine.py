@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from curate import CurateError
 from curate import recipe as recipes
 from curate.ledger import Ledger
 from curate.recipe import Recipe
@@ -32,7 +33,7 @@ JAVA_HELP = (
 )
 
 
-class EngineError(RuntimeError):
+class EngineError(CurateError, RuntimeError):
     """An engine is missing or lost; the message says how to install it or what to do."""
 
 
