@@ -164,5 +164,5 @@ def test_regrouped_keeps_the_rows_and_the_size():
 def test_a_missing_input_names_the_stage_to_run(engines, tmp_path, hostile_web, lacking):
     pool(tmp_path, hostile_web)
     Dataset(str(tmp_path), lacking).remove()
-    with pytest.raises(RuntimeError, match="'extract'|'balance'"):
+    with pytest.raises(RuntimeError, match=r"'extract'|'balance'"):
         run(engines, tmp_path)

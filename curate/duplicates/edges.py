@@ -1,0 +1,92 @@
+"""Edges between images that are the same, from one bucket at a time.
+
+A bucket of m like images has m * (m - 1) / 2 pairs; m - 1 edges say the same of what is connected, so each bucket gives
+a star: every member tied to the bucket's connected component's smallest uid.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+
+from curate.duplicates import embeddings, hashes
+
+EDGE = pa.schema([("a", pa.string()), ("b", pa.string())])
+"""An edge: image_uid a is the same picture as image_uid b, b < a."""
+
+Bucket = Callable[[pa.Table], pa.Table]
+
+
+def runs(batches: Iterable[pa.RecordBatch], by: Sequence[str], bucket: Bucket) -> Iterator[pa.RecordBatch]:
+    """Applies `bucket` to each run of rows that agree in the columns `by`; batches come sorted by them. Yields edges.
+
+    Memory is one batch and the longest run. Runs of one row are passed over: nobody is their neighbour.
+    """
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        held.append(batch)
+        if all(held[0][name][0] == batch[name][batch.num_rows - 1] for name in by):
+            continue  # sorted, so all that is held is one run, and it may go on
+        table = pa.Table.from_batches(held).combine_chunks()
+        starts = _starts(table, by)
+        for start, end in pairwise(starts):
+            if end - start > 1:
+                yield from bucket(table.slice(start, end - start)).to_batches()
+        held = table.slice(starts[-1]).to_batches()
+    if sum(batch.num_rows for batch in held) > 1:
+        yield from bucket(pa.Table.from_batches(held).combine_chunks()).to_batches()
+
+
+def perceptual(bucket: pa.Table, distance: int) -> pa.Table:
+    """Edges of one bucket (columns phash: int64 bits of the hash, ascending; image_uid) by Hamming distance."""
+    bits = bucket["phash"].to_numpy().view(np.uint64)
+    uids = bucket["image_uid"].to_numpy()
+    tables = []
+    for part in hashes.slices(len(bits)):
+        tables.append(star(uids[part], *hashes.close_pairs(bits[part], distance)))
+    return pa.concat_tables(tables)
+
+
+def semantic(bucket: pa.Table, epsilon: float) -> pa.Table:
+    """Edges of one cluster (columns image_uid, ascending; embedding: float16 as bytes) by cosine above 1 - epsilon."""
+    vectors = embeddings.unpack(bucket["embedding"])
+    return star(bucket["image_uid"].to_numpy(), *embeddings.close_pairs(vectors, epsilon))
+
+
+def components(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Ties each node of a graph that fits in memory (all its EDGE batches) to the smallest of its component."""
+    table = pa.Table.from_batches(batches, schema=EDGE)
+    names, ends = np.unique(np.concatenate([table["a"].to_numpy(), table["b"].to_numpy()]), return_inverse=True)
+    yield from star(names, ends[: len(table)], ends[len(table) :]).to_batches()
+
+
+def star(uids: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> pa.Table:
+    """Edges (a, b) that tie each member of a component of the pairs (rows[i], columns[i]) to its smallest uid."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if not len(rows):
+        return EDGE.empty_table()
+    touched, ends = np.unique(np.concatenate([rows, columns]), return_inverse=True)
+    half = len(rows)
+    graph = coo_array((np.ones(half, bool), (ends[:half], ends[half:])), shape=(len(touched), len(touched)))
+    _, label = connected_components(graph, directed=False)
+    names = uids[touched]
+    order = np.argsort(names, kind="stable")
+    first = np.unique(label[order], return_index=True)[1]
+    hubs = names[order][first][label]
+    leaf = names != hubs
+    return pa.table([pa.array(names[leaf], pa.string()), pa.array(hubs[leaf], pa.string())], schema=EDGE)
+
+
+def _starts(table: pa.Table, by: Sequence[str]) -> list[int]:
+    """Indices of the rows at which a run begins."""
+    change = np.zeros(len(table), dtype=bool)
+    change[:1] = True
+    for name in by:
+        values = table[name].to_numpy()
+        change[1:] |= values[1:] != values[:-1]
+    return np.flatnonzero(change).tolist()

@@ -1,0 +1,124 @@
+"""What is compared: images, not pairs. One node for each image with at least one living row."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curate.draw import draw
+from curate.duplicates import embeddings, hashes
+from curate.duplicates.overlap import Held
+from curate.ledger import alive
+from curate.parts import zipped
+from curate.store import Dataset
+
+NODE = "part string, image_uid string, curated boolean, area long, similarity double, sha256 string, phash long, held boolean"
+VECTOR = "image_uid string, cluster int, embedding binary"
+FACTS = ("image_uid", "state", "curated", "width", "height", "sha256", "phash")
+
+
+@dataclass(frozen=True)
+class Source:
+    """The images, and the score table of the model whose scores and embeddings count (None: neither)."""
+
+    images: Dataset
+    scores: Dataset | None
+
+    def inputs(self, images: tuple[str, ...], scores: tuple[str, ...]) -> dict:
+        inputs = {"images": (self.images, images)}
+        return inputs | ({"scores": (self.scores, scores)} if self.scores else {})
+
+
+def living(images: pa.Table, scores: pa.Table | None = None) -> pa.ChunkedArray:
+    """Mask of the rows that were fetched and, where a model is asked, scored."""
+    here = alive(images["state"])
+    return here if scores is None else pc.and_(here, alive(scores["state"]))
+
+
+def nodes(part: str, source: Source, held: Held, distance: int) -> pa.Table:
+    """The nodes of a part, columns of NODE.
+
+    curated: some living row is; area: pixels; similarity: the best of its living rows, null without scores; phash: its
+    64 bits as int64; held: an evaluation set has this image.
+    """
+    tables = []
+    for rows in _living_rows(part, source, FACTS, ("state", "similarity_score")):
+        first = rows.take(_starts(rows))
+        starts = _starts(rows)
+        bits = hashes.parse(first["phash"].to_pylist())
+        similarity = pa.nulls(len(first), pa.float64())
+        if source.scores:
+            best = np.maximum.reduceat(rows["similarity_score"].to_numpy().astype(np.float64), starts)
+            similarity = pa.array(best)
+        tables.append(
+            pa.table(
+                {
+                    "part": pa.array([part] * len(first)),
+                    "image_uid": first["image_uid"],
+                    "curated": pa.array(np.logical_or.reduceat(rows["curated"].to_numpy(), starts)),
+                    "area": pc.multiply(first["width"].cast(pa.int64()), first["height"].cast(pa.int64())),
+                    "similarity": similarity,
+                    "sha256": first["sha256"],
+                    "phash": pa.array(bits.view(np.int64)),
+                    "held": pa.array(held.has(first["sha256"].to_pylist(), bits, distance)),
+                }
+            )
+        )
+    return _all(tables)
+
+
+def vectors(part: str, source: Source, centres: np.ndarray | None) -> pa.Table:
+    """The embedding of each node of a part and its cluster, columns of VECTOR.
+
+    Clusters are assigned a row group at a time, so that rounding does not depend on how an engine cuts batches.
+    """
+    tables = []
+    for rows in _living_rows(part, source, ("image_uid", "state"), ("state", "image_embedding")):
+        first = rows.take(_starts(rows))
+        column = first["image_embedding"].combine_chunks()
+        packed = embeddings.pack(column.flatten().to_numpy(zero_copy_only=False).reshape(len(first), -1))
+        cluster = embeddings.assign(embeddings.unpack(packed), centres)
+        tables.append(pa.table({"image_uid": first["image_uid"], "cluster": pa.array(cluster), "embedding": packed}))
+    return _all(tables)
+
+
+def sampled(part: str, source: Source, seed: int, share: float) -> pa.Table:
+    """The vectors of a share of a part's nodes, drawn by hash, for k-means."""
+    table = vectors(part, source, None)
+    return (
+        table.filter(pa.array(draw(seed, "dedup k-means", table["image_uid"].to_pylist()) < share))
+        if len(table)
+        else table
+    )
+
+
+def _living_rows(part: str, source: Source, images: tuple[str, ...], scores: tuple[str, ...]) -> Iterator[pa.Table]:
+    """Living rows with the columns of both tables; all rows of an image come together, even across row groups."""
+    held: pa.Table | None = None
+    for tables in zipped(part, source.inputs(images, scores)):
+        scored = tables.get("scores")
+        rows = tables["images"]
+        for name in scores if scored is not None else ():
+            rows = rows if name == "state" else rows.append_column(name, scored[name])
+        rows = rows.filter(living(tables["images"], scored))
+        rows = rows if held is None else pa.concat_tables([held, rows])
+        if not len(rows):
+            continue
+        last = int(_starts(rows)[-1])
+        if last:
+            yield rows.slice(0, last).combine_chunks()
+        held = rows.slice(last)
+    if held is not None and len(held):
+        yield held.combine_chunks()
+
+
+def _starts(rows: pa.Table) -> np.ndarray:
+    """The first row of each image; rows of one image are adjacent."""
+    uids = rows["image_uid"].to_numpy()
+    return np.flatnonzero(np.append(True, uids[1:] != uids[:-1]))
+
+
+def _all(tables: list[pa.Table]) -> pa.Table:
+    return pa.concat_tables(tables) if tables else pa.table({})
