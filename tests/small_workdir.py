@@ -277,7 +277,7 @@ def _run(root, kind, seed):
     overlap = {"sha256": 0, "phash": 0, "training_images": 40}
     result = {"run": name, "set": kind, "seed": seed, "samples_seen": 19200,
               "sets": {"fluent": {"images": 232, "classes": 232, "texts": 232, "metrics": metrics, "overlap": overlap}}}  # fmt: skip
-    files = {"runs": {"run.json": json.dumps({"set": kind, "seed": seed}), "log.jsonl": "\n".join(map(json.dumps, lines))},
+    files = {"runs": {"run.json": json.dumps({"run": name, "set": kind, "seed": seed, "images": 40, "samples_seen": 19200}), "log.jsonl": "\n".join(map(json.dumps, lines))},
              "evaluations": {"result.json": json.dumps(result)}}  # fmt: skip
     for group, stage in (("runs", "train"), ("evaluations", "evaluate")):
         data = Dataset(root, f"{group}/{name}")

@@ -17,12 +17,12 @@ def training(workdir: str) -> list[dict[str, Any]]:
     runs = []
     for name in committed(workdir, "runs"):
         data = Dataset(workdir, name)
-        facts = read_json(data, "run.json")
+        facts = read_json(data, "run.json") or {}
         steps = [line for line in _lines(data, "log.jsonl") if "loss" in line]
         set_, _, seed = name.removeprefix("runs/").rpartition("-")
         runs.append({
-            "run": name.removeprefix("runs/"), "set": set_, "seed": seed, "facts": facts or {},
-            "samples_seen": steps[-1].get("samples_seen") if steps else None, "steps": len(steps),
+            "run": name.removeprefix("runs/"), "set": set_, "seed": seed, "facts": facts, "steps": len(steps),
+            "samples_seen": facts.get("samples_seen", steps[-1].get("samples_seen") if steps else None),
             "first_loss": steps[0]["loss"] if steps else None, "last_loss": steps[-1]["loss"] if steps else None,
             "curve": _curve(steps),
         })  # fmt: skip
