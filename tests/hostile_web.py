@@ -7,7 +7,6 @@ import time
 import zlib
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import count
 from typing import ClassVar
 
 import numpy as np
@@ -104,6 +103,7 @@ class HostileWeb:
 
     redirects: ClassVar = {
         "moved": "/ok1.jpg",
+        "to-drip": "/drip",
         "loop": "/loop",
         "to-private": "http://10.1.2.3/x.jpg",
         "to-metadata": "http://169.254.169.254/latest/meta-data/",
@@ -175,7 +175,7 @@ class HostileWeb:
         page.send_response(200)
         page.send_header("Content-Length", "100000")
         page.end_headers()
-        for _ in count():
+        for _ in range(200):
             page.wfile.write(b"\xff")
             page.wfile.flush()
             if self.closing.wait(0.1):
@@ -184,7 +184,7 @@ class HostileWeb:
     def drip_head(self, page) -> None:
         """The same, but it never gets past the headers."""
         page.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-        for _ in count():
+        for _ in range(200):
             page.wfile.write(b"a")
             page.wfile.flush()
             if self.closing.wait(0.1):
