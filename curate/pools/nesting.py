@@ -98,7 +98,7 @@ def check(html: str) -> None:
         return
     scopes, outer, nodes, steps = [_Scope()], 0, 0, 0
     for match in _TAG.finditer(html):
-        closing, name = match[1], match[2].lower()
+        closing, name = bool(match[1]), match[2].lower()
         scope = scopes[-1]
         if name == "table" and not closing:
             outer += scope.depth + 1
