@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 from curate import schema
 from curate.ledger import Ledger
 from curate.recipe import Recipe
-from curate.store import Dataset
+from curate.store import Dataset, Manifest
 
 UNITS = {
     "pairs": "image references in the crawl", "matches": "pairs", "balanced": "matched pairs",
@@ -25,16 +25,16 @@ def datasets(recipe: Recipe) -> list[str]:
 
 def funnel(workdir: str, recipe: Recipe) -> dict[str, Any]:
     """The account as plain values: `stages` that ran, `missing` datasets, `checks` of the sums, `baseline` rows."""
-    stages, missing, ledgers = [], [], {}
+    stages, missing, manifests = [], [], {}
     for name in datasets(recipe):
         manifest = Dataset(workdir, name).manifest()
         if manifest is None:
             missing.append(name)
             continue
-        ledgers[name] = manifest.ledger
+        manifests[name] = manifest
         stages.append(_stage(name, manifest.ledger))
-    baseline = _baseline(Dataset(workdir, "images")) if "images" in ledgers else None
-    return {"stages": stages, "missing": missing, "checks": _checks(ledgers, baseline), "baseline": baseline}
+    baseline = _baseline(Dataset(workdir, "images")) if "images" in manifests else None
+    return {"stages": stages, "missing": missing, "checks": _checks(manifests, baseline), "baseline": baseline}
 
 
 def _stage(name: str, ledger: Ledger) -> dict[str, Any]:
@@ -69,8 +69,9 @@ def _baseline(images: Dataset) -> dict[str, int]:
     return counts
 
 
-def _checks(ledgers: dict[str, Ledger], baseline: dict[str, int] | None) -> list[dict[str, Any]]:
+def _checks(manifests: dict[str, Manifest], baseline: dict[str, int] | None) -> list[dict[str, Any]]:
     """Every sum that must hold within a stage and from one stage to the next, with whether it does."""
+    ledgers = {name: manifest.ledger for name, manifest in manifests.items()}
     checks = [
         _check(f"{name}: rows in = kept + dropped + failed", ledger.rows_in, _left(ledger))
         for name, ledger in ledgers.items()
@@ -88,9 +89,18 @@ def _checks(ledgers: dict[str, Ledger], baseline: dict[str, int] | None) -> list
     for name in ledgers:
         if name.startswith("scores/"):
             handed("images", name)
-    handed("images", "duplicates")
+    compared, ruled = (_scores_read(manifests.get(name)) for name in ("duplicates", "selection"))
+    handed(next(iter(sorted(compared)), "images"), "duplicates")
+    # A row that only the rules' model failed to score is lost between the two; then there is no sum to check.
+    if not any(ledgers[name].failed for name in (ruled - compared) & set(ledgers)):
+        handed("duplicates", "selection")
     handed("selection", "shards")
     return checks
+
+
+def _scores_read(manifest: Manifest | None) -> set[str]:
+    """The scores that a dataset was made from; rows without them did not enter."""
+    return {name for name in manifest.plan.inputs if name.startswith("scores/")} if manifest else set()
 
 
 def _check(text: str, one: int, other: int) -> dict[str, Any]:

@@ -32,7 +32,8 @@ def print_summary(workdir: str, recipe: Recipe, console: Console | None = None) 
                 Text(f"does not add up: {check['text']}: {check['left']} is not {check['right']}", "bold red")
             )
     if comparison:
-        console.print(_worth(comparison))
+        for name, metrics in comparison["sets"].items():
+            console.print(_worth(name, metrics))
         said = verdict(comparison)
         console.print(Text(said["sentence"] if said else "", "bold"))
     for line in _places(workdir):
@@ -42,15 +43,14 @@ def print_summary(workdir: str, recipe: Recipe, console: Console | None = None) 
 
 def _stages(account: dict[str, Any]) -> Table:
     table = Table(title="Rows", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    table.add_column("stage")
-    table.add_column("dataset")
+    table.add_column("dataset", no_wrap=True)
     for name in ("rows in", "kept", "dropped", "failed"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("why", overflow="fold")
     for stage in account["stages"]:
         ways = [f"{way['name']} {number(way['rows'])}" for way in stage["dropped"] + stage["failed"]]
         counts = (stage["rows_in"], stage["kept"], stage["dropped_rows"], stage["failed_rows"])
-        table.add_row(stage["stage"], stage["dataset"], *map(number, counts), escape(", ".join(ways)))
+        table.add_row(stage["dataset"], *map(number, counts), escape(", ".join(ways)))
     if account["baseline"] and account["baseline"]["baseline_only"]:
         table.caption = (
             f"{number(account['baseline']['baseline_only'])} of the rows into download are for the raw baseline alone"
@@ -59,19 +59,17 @@ def _stages(account: dict[str, Any]) -> Table:
     return table
 
 
-def _worth(comparison: dict[str, Any]) -> Table:
-    table = Table(title="\nWorth", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for name in ("set", "measure"):
-        table.add_column(name)
-    for name in ("raw", "curated", "difference, points"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("verdict")
+def _worth(name: str, metrics: dict[str, Any]) -> Table:
+    table = Table(title=f"\nWorth, on {escape(name)}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("measure", no_wrap=True)
+    for column in ("raw", "curated", "points"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
     styles = {BETTER: "green", WORSE: "yellow"}
-    for name, metrics in comparison["sets"].items():
-        for key, m in metrics.items():
-            interval = f"{points(m['difference'])} [{points(m['low'])}, {points(m['high'])}]"
-            table.add_row(name, words(key), percent(m["raw"]), percent(m["curated"]), escape(interval),
-                          Text(m["verdict"], styles.get(m["verdict"], "dim")))  # fmt: skip
+    for key, m in metrics.items():
+        interval = f"{points(m['difference'])} [{points(m['low'])}, {points(m['high'])}]"
+        verdict_ = Text(m["verdict"], styles.get(m["verdict"], "dim"))
+        table.add_row(words(key), percent(m["raw"]), percent(m["curated"]), escape(interval), verdict_)
     return table
 
 
