@@ -108,11 +108,14 @@ def test_what_img2dataset_loses_is_found(hostile_web, monkeypatch):
 def test_a_failed_shard_loses_no_row_and_a_failing_machine_stops_the_run(hostile_web, monkeypatch):
     from img2dataset.writer import WebDatasetSampleWriter
 
+    close = WebDatasetSampleWriter.close
+
     def fails(error):
-        def close(_self):
+        def closes_and_fails(self):
+            close(self)
             raise error
 
-        monkeypatch.setattr(WebDatasetSampleWriter, "close", close)
+        monkeypatch.setattr(WebDatasetSampleWriter, "close", closes_and_fails)
 
     fails(RuntimeError("torn"))
     results, _ = fetched(hostile_web, ["ok1.jpg", "404"])
