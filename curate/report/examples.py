@@ -41,7 +41,7 @@ def examples(workdir: str, recipe: Recipe) -> tuple[dict[str, Any] | None, dict[
     if images.manifest() is None:
         return None, {}
     sample = _sample(workdir, recipe)
-    kept = [_shown(row) for row in sample.taken(KEPT)]
+    kept = [_shown(row) for row in sample.taken(KEPT)[: recipe.report.examples]]
     dropped = _spread(_reasoned(workdir, sample), recipe.report.examples)
     failed = [_shown(row) for group in _groups(sample, FAILED) for row in sample.taken(group)[:FAILURES]]
     clusters = _clusters(sample, images)

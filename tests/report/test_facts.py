@@ -66,6 +66,14 @@ def test_examples_are_spread_over_reasons_and_show_pictures(small_workdir, small
     assert opted and not opted & set(thumbnails)
 
 
+def test_no_examples_when_none_are_asked_for(small_workdir, small_recipe):
+    import msgspec
+
+    none = msgspec.structs.replace(small_recipe, report=msgspec.structs.replace(small_recipe.report, examples=0))
+    shown, _ = examples.examples(small_workdir, none)
+    assert shown["kept"] == shown["dropped"] == []
+
+
 def test_clusters_begin_with_their_representative(small_workdir, small_recipe, small_rows):
     shown, _ = examples.examples(small_workdir, small_recipe)
     ways = {cluster["how"]: cluster for cluster in shown["clusters"]}
