@@ -96,6 +96,7 @@ def load(settings: Model, device: str = "auto", revision: str | None = None) -> 
     `revision` is what the caller planned with: a worker that finds another file under the same name must not score.
     """
     import open_clip
+    from open_clip.transform import PreprocessCfg, image_transform_v2
 
     place, target = locate(settings), device_of(device)
     if target == "cpu" and settings.precision != "fp32":
@@ -113,7 +114,7 @@ def load(settings: Model, device: str = "auto", revision: str | None = None) -> 
         open_clip.load_checkpoint(model, str(place.weights), weights_only=True)
     except Exception as error:  # hostile bytes may raise anything
         raise ModelError(f"{place.weights} is not a checkpoint of {place.name} that loads safely: {error}") from error
-    preprocess = open_clip.image_transform_v2(open_clip.PreprocessCfg(**place.preprocessing), is_train=False)
+    preprocess = image_transform_v2(PreprocessCfg(**place.preprocessing), is_train=False)
     return Clip(model.eval(), preprocess, tokenizer(place.name, place.merges), settings, target)
 
 

@@ -125,10 +125,9 @@ def _in_folder(folder: Path, name: str) -> Located:
 
 
 def _preprocessing(config: dict[str, Any], described: dict[str, Any]) -> dict[str, Any]:
-    import open_clip
-    from open_clip.transform import merge_preprocess_dict
+    from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
-    merged = merge_preprocess_dict(asdict(open_clip.PreprocessCfg()), described)
+    merged = merge_preprocess_dict(asdict(PreprocessCfg()), described)
     return json.loads(json.dumps(merged | {"size": config["vision_cfg"].get("image_size", merged["size"])}))
 
 

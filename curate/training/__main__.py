@@ -4,17 +4,15 @@ import sys
 
 import msgspec
 
-from curate.store import StoreError
+from curate import CurateError
 from curate.training.job import Job
 from curate.training.loop import train
-from curate.training.shards import TrainingError
-from curate.weights import ModelError
 
 
 def main() -> None:
     try:
         train(msgspec.json.decode(sys.argv[1], type=Job))
-    except (TrainingError, ModelError, StoreError) as error:
+    except CurateError as error:
         sys.exit(f"train: {error}")
 
 

@@ -6,6 +6,7 @@ not depend on the number of processes; larger ones stream shard by shard, each l
 shards of its own.
 """
 
+import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, islice
 from typing import Any
@@ -38,14 +39,17 @@ Batch = tuple[int, list[Sample]]
 
 
 def read_shard(shards: Dataset, shard: str) -> Iterator[Sample]:
-    """The samples of `<shard>.tar` in order. TrainingError for a sample without an image or a text."""
+    """The samples of `<shard>.tar` in order. TrainingError for a damaged tar and a sample without an image or a text."""
     from webdataset.tariterators import group_by_keys, tar_file_iterator
 
     url = shards.path(f"{shard}.tar")
     with shards.fs.open(url, "rb") as file:
         members = ({**member, "__url__": url} for member in tar_file_iterator(file))
-        for members_of in group_by_keys(members):
-            yield _sample(members_of, url)
+        try:
+            for members_of in group_by_keys(members):
+                yield _sample(members_of, url)
+        except tarfile.TarError as error:
+            raise TrainingError(f"{url} is damaged ({error}); make it again with `--redo shard`") from error
 
 
 def _sample(members: Mapping[str, Any], url: str) -> Sample:

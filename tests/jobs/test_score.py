@@ -1,0 +1,79 @@
+import io
+
+import pyarrow as pa
+import pytest
+
+from curate import recipe, schema
+from curate.images.archive import ArchiveWriter, tar_name
+from curate.store import Dataset, Plan, StoreError, part_name
+from curate.uid import image_uid, pair_uid, part_of
+from jobs import engine, score
+
+PARTS = 2
+
+
+@pytest.fixture
+def workdir(tmp_path, make_pairs):
+    """An `images` dataset in two parts of two row groups, one image of which does not decode."""
+    pairs = sorted(make_pairs(), key=lambda pair: image_uid(pair[0]))
+    data = Dataset(str(tmp_path), "images")
+    names = tuple(part_name(i) for i in range(PARTS))
+    plan = Plan(dataset="images", stage="download", settings={}, inputs={}, parts=names)
+    data.begin(plan)
+    for index, name in enumerate(names):
+        rows, out = [], io.BytesIO()
+        tar = ArchiveWriter(out)
+        for url, texts, body in (p for p in pairs if part_of(image_uid(p[0]), PARTS) == index):
+            body = b"broken" if url.endswith("red-disc.png") else body
+            rows += sorted((image_row(url, text, len(body)) for text in texts), key=lambda row: row["uid"])
+            tar.add(f"{image_uid(url)}.png", body)
+        tar.close()
+        with data.sidecar(tar_name(name)) as file:
+            file.write(out.getvalue())
+        table = pa.Table.from_pylist(rows, schema=schema.load("images").arrow())
+        with data.write_part(name, plan.hash) as part:
+            part.write(table.slice(0, 7))  # an image's two texts lie on both sides of the border
+            part.write(table.slice(7))
+    data.commit(plan)
+    return str(tmp_path)
+
+
+def image_row(url, text, size):
+    known = {"uid": pair_uid(url, text), "image_uid": image_uid(url), "url": url, "text": text, "nbytes": size}
+    known |= {"kind": "alt", "page_url": url, "curated": True, "baseline": True, "state": "kept"}
+    return {name: known.get(name) for name in schema.load("images").columns}
+
+
+def run(workdir, small_run, engines, workers=1, **model):
+    described = {"name": "small", "model": f"local-dir:{small_run}", **model}
+    plain = {"name": "t", "extract": {"inputs": ["x"]}, "score": {"models": [described], "workers": workers}}
+    score.run(engine.Run(recipe.build(plain), workdir, engines))
+    return Dataset(workdir, "scores/small")
+
+
+def test_scores_are_aligned_and_say_which_model_made_them(workdir, small_run, engines):
+    scores, images = run(workdir, small_run, engines), Dataset(workdir, "images")
+    manifest = scores.require()
+    assert manifest.ledger.rows_in == 64 and manifest.ledger.failed == {"undecodable": 2}
+    for name in images.part_names():
+        with scores.open_part(name) as one, images.open_part(name) as other:
+            assert one.num_row_groups == other.num_row_groups == 2
+            assert one.read(["uid"]).equals(other.read(["uid"]))
+    settings = manifest.plan.settings
+    assert settings["revision"].startswith("sha256:") and settings["precision"] == "fp32"
+    assert settings["preprocessing"]["size"] == 16 and str(small_run.parent) not in str(settings)
+
+
+def test_two_workers_write_the_same_bytes_as_one(workdir, small_run, engines):
+    one = run(workdir, small_run, engines, workers=1)
+    before = {name: one.fs.cat_file(one.path(f"{name}.parquet")) for name in one.part_names()}
+    one.remove()
+    two = run(workdir, small_run, engines, workers=2)
+    assert {name: two.fs.cat_file(two.path(f"{name}.parquet")) for name in two.part_names()} == before
+
+
+def test_a_batch_size_is_no_reason_to_score_again_and_another_precision_is(workdir, small_run, engines):
+    run(workdir, small_run, engines)
+    run(workdir, small_run, engines, batch_size=7)
+    with pytest.raises(StoreError, match=r"precision was 'fp32', is now 'fp16'.*--redo score"):
+        run(workdir, small_run, engines, precision="fp16")

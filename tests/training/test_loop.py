@@ -1,0 +1,152 @@
+import json
+import math
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import pytest
+import torch
+
+from curate import models, weights
+from curate.recipe import Model
+from curate.store import Dataset
+from curate.training import checkpoints, loop
+from curate.training.job import Job
+from curate.training.shards import TrainingError
+
+
+def files(run: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in run.iterdir()}
+
+
+def finished(run: Path) -> dict[str, bytes]:
+    return {name: data for name, data in files(run).items() if name != checkpoints.LAST}
+
+
+def test_the_loss_falls_and_the_log_says_so(small_run):
+    lines = [json.loads(line) for line in (small_run / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, 61))
+    assert lines[-1]["samples_seen"] == 960 == json.loads((small_run / "run.json").read_text())["samples_seen"]
+    first, last = (sum(line["loss"] for line in some) / 5 for some in (lines[:5], lines[-5:]))
+    assert last < 0.9 * math.log(16) < first  # a guess among the 16 pictures of a batch costs log(16)
+    assert lines[4]["lr"] == pytest.approx(5e-3) and lines[-1]["lr"] < 1e-4
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path, make_shards, job_on, small_run):
+    make_shards(tmp_path)
+    loop.train(job_on(tmp_path, "runs/again"))
+    loop.train(job_on(tmp_path, "runs/other", seed=1))
+    same, other = finished(tmp_path / "runs" / "again"), finished(tmp_path / "runs" / "other")
+    assert same[weights.WEIGHTS] == (small_run / weights.WEIGHTS).read_bytes() != other[weights.WEIGHTS]
+    assert same["log.jsonl"] == (small_run / "log.jsonl").read_bytes() != other["log.jsonl"]
+
+
+class Killed(BaseException):
+    """Stands for the power going out."""
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["in memory", "streaming"])
+def test_a_killed_training_ends_in_the_same_bytes(tmp_path, make_shards, job_on, monkeypatch, held):
+    make_shards(tmp_path)
+    changed = {} if held else {"in_memory_bytes": 0, "shuffle_window": 5}
+    whole, cut = job_on(tmp_path, "runs/whole", **changed), job_on(tmp_path, "runs/cut", **changed)
+    loop.train(whole)
+    save = checkpoints.save
+
+    def save_and_die(target, state):
+        save(target, state)
+        raise Killed
+
+    for _ in range(2):  # after step 25, and again after step 50
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(checkpoints, "save", save_and_die)
+            loop.train(cut)
+    assert weights.WEIGHTS not in files(tmp_path / "runs" / "cut")
+    loop.train(cut)
+    one, other = finished(tmp_path / "runs" / "whole"), finished(tmp_path / "runs" / "cut")
+    assert one.pop("run.json") != other.pop("run.json")  # they differ in the name of the run alone
+    assert one == other
+
+
+def test_a_stream_does_not_go_on_in_other_lanes(tmp_path, make_shards, job_on, monkeypatch):
+    make_shards(tmp_path)
+    stream = {"in_memory_bytes": 0, "shuffle_window": 5}
+    save = checkpoints.save
+
+    def save_and_die(target, state):
+        save(target, state)
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(checkpoints, "save", save_and_die)
+        loop.train(job_on(tmp_path, **stream))
+    with pytest.raises(TrainingError, match=r"begun with 1 lanes .* go on with 2"):
+        loop.train(job_on(tmp_path, workers=2, **stream))
+
+
+def test_the_checkpoint_loads_in_open_clip_by_path_and_by_folder(small_run, small_config):
+    import open_clip
+
+    open_clip.add_model_config(small_config)
+    by_path = open_clip.create_model("small-clip", pretrained=str(small_run / weights.WEIGHTS))
+    by_folder = open_clip.create_model(f"local-dir:{small_run}", require_pretrained=True)
+    ours = models.load(Model(name="run", model=f"local-dir:{small_run}"), "cpu")
+    for name, value in by_path.state_dict().items():
+        assert torch.equal(value, by_folder.state_dict()[name]), name
+        assert torch.equal(value, ours.model.state_dict()[name]), name
+    tokens = open_clip.get_tokenizer(f"local-dir:{small_run}", bpe_path=str(small_run / checkpoints.MERGES))
+    assert torch.equal(tokens(["red square"]), ours.tokenizer(["red square"]))
+
+
+def torchrun(job: Job, processes: int) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1",
+               "--nproc-per-node", str(processes), "-m", "curate.training", msgspec.json.encode(job).decode()]  # fmt: skip
+    subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, timeout=200)
+
+
+def test_two_processes_learn_what_one_learns(tmp_path, make_shards, job_on):
+    make_shards(tmp_path)
+    few = {"samples_seen": 16 * 8, "learning_rate": 1e-3}
+    loop.train(job_on(tmp_path, "runs/one", **few))
+    torchrun(job_on(tmp_path, "runs/two", **few), 2)
+    one, two = (
+        [json.loads(line)["loss"] for line in (tmp_path / "runs" / name / "log.jsonl").read_text().splitlines()]
+        for name in ("one", "two")
+    )
+    # The gradient of the gathered loss is that of the whole batch, up to the order of sums.
+    assert one == pytest.approx(two, abs=2e-3)
+    assert max(abs(a - b) for a, b in pairwise(one)) > 0.01
+
+
+def test_a_training_whose_command_is_gone_stops(tmp_path, make_shards, job_on, monkeypatch):
+    make_shards(tmp_path)
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    monkeypatch.setenv("CURATE_PARENT", str(gone.pid))
+    with pytest.raises(TrainingError, match="is gone"):
+        loop.train(job_on(tmp_path))
+    assert not Dataset(str(tmp_path), "runs/curated-0").fs.exists(str(tmp_path / "runs/curated-0" / weights.WEIGHTS))
+
+
+def test_settings_that_cannot_work_are_said_before_anything_starts(tmp_path, make_shards, job_on):
+    make_shards(tmp_path)
+    with pytest.raises(TrainingError, match=r"32 samples and a batch takes 64.*at most 32"):
+        loop.train(job_on(tmp_path, batch_size=64))
+    with pytest.raises(TrainingError, match="3 shards and streams into 4 lanes"):
+        loop.train(job_on(tmp_path, in_memory_bytes=0, workers=4))
+    with pytest.raises(TrainingError, match="amp needs a GPU"):
+        loop.train(job_on(tmp_path, precision="amp"))
+    with pytest.raises(weights.ModelError, match="did you mean 'ViT-B-32"):
+        loop.train(job_on(tmp_path, model="ViT-B-33"))
+
+
+def test_gains_biases_and_the_logit_scale_do_not_decay(small_config):
+    import open_clip
+
+    model = open_clip.create_model(weights.register(small_config))
+    kept = {name for name, value in model.named_parameters() if not loop.decays(name, value)}
+    assert {"logit_scale", "ln_final.weight", "ln_final.bias"} <= kept
+    assert "token_embedding.weight" not in kept and "visual.conv1.weight" not in kept
