@@ -101,6 +101,17 @@ def pool_rows() -> list[Row]:
         again = ("perceptual", f"{host}/near/0-a.png") if i else None
         rows += [Row("a boat again", f"{host}/near/0-{c}.png", picture(600 + i), entries=[3], duplicate=again)]
     rows += [
+        Row(
+            f"a {ENTRIES[i % 5]} number {i}",
+            f"{host}/copy/{i}.png",
+            picture(800 + i),
+            match="no_entry",
+            entries=[],
+            score=0.4,
+        )
+        for i in range(6)
+    ]
+    rows += [
         Row("a lost owl", f"{host}/broken/gone-{i}.png", download=("failed", "http_4xx"), entries=[4]) for i in range(2)
     ]
     rows += [Row("a kept out owl", "http://optout.example/0.png", download=("dropped", "opted_out"), entries=[4])]
@@ -118,11 +129,13 @@ FAULTS = [
     ("http://optout.example/0.png#top", "a kept out owl", "opt-out", "good/4.png"),
     *[(f"http://photos.example/mismatch/{i}.png", "a wrong tree", "mismatch", "good/2.png") for i in range(3)],
     ("http://photos.example/pixel.gif", "", "tiny", ""),
-    # Which picture and text belong together, for the AUC: the pool's own pairs that the table does not plant.
+    # Copies with the right caption (the pool's own pair has the same), which mismatched ones are compared with.
     *[
         (f"http://photos.example/copy/{i}.png", f"a {ENTRIES[i % 5]} number {i}", "copy", f"good/{i}.png")
         for i in range(6)
     ],
+    # A copy with the caption of another picture is no right one.
+    ("http://photos.example/hostile/0.png", "a cat number 0", "copy", "good/9.png"),
 ]
 
 

@@ -1,5 +1,6 @@
 """Gathers the facts of a workdir as plain values: the JSON twin, from which alone the page is made."""
 
+from itertools import dropwhile, takewhile
 from typing import Any
 
 import msgspec
@@ -72,14 +73,17 @@ def provenance(workdir: str, recipe: Recipe) -> dict[str, Any]:
 
 
 def _card(model: str) -> str | None:
-    """The first sentence-like line of the card beside a local model: not a heading, not front matter."""
+    """What the card beside a local model says first: its paragraphs before any table or further heading, unformatted."""
     place, sign, folder = model.partition(":")
     card = Dataset(folder, "README.md") if sign and place == "local-dir" else None
     if card is None or not card.fs.exists(card.root):
         return None
     text = card.fs.cat_file(card.root).decode("utf-8", "replace")
     body = text.split("---", 2)[2] if text.startswith("---") and text.count("---") > 1 else text
-    return next((line.strip() for line in body.splitlines() if line.strip() and not line.startswith("#")), None)
+    lines = [line.strip() for line in body.strip().splitlines()]
+    first = dropwhile(lambda line: not line or line.startswith("#"), lines)
+    words = " ".join(takewhile(lambda line: not line.startswith(("#", "|")), first))
+    return words.replace("**", "").replace("`", "").strip() or None
 
 
 def shards(workdir: str) -> list[dict[str, Any]]:

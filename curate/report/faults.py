@@ -21,7 +21,7 @@ EXPECTED = {
     "junk-alt": "not selected",
     "exact-dup": "at most one image of each group of equal bytes is left by dedup",
     "near-dup": "at most one image of each group is left by dedup",
-    "mismatch": "less similar than the middle one of the untouched originals with the same captions",
+    "mismatch": "less similar than the middle one of the planted copies with the right caption",
     "opt-out": "opted out",
     "tiny": "not selected: too small, or dropped earlier",
     "aspect": "not selected: too elongated, or dropped earlier",

@@ -1,7 +1,7 @@
 """Pools with planted faults: where each planted row ended, against where it had to end.
 
-The truth is a table with the columns url, alt, noise (the kind of fault) and, for mismatched captions, of (the
-picture that the row was made from, as the end of a URL of the pool).
+The truth is a table with the columns url, alt, noise (the kind of fault) and, to judge captions, of (the picture that
+the row was made from, as the end of a URL of the pool).
 """
 
 from collections import Counter, defaultdict
@@ -28,8 +28,8 @@ def truth(workdir: str, table: str, model: str | None) -> dict[str, Any] | None:
     if not all(Dataset(workdir, name).manifest() for name in ("pairs", *ROAD[:4], "selection")):
         return None
     planted = _planted(table)
-    originals = _attach(workdir, planted, model)
-    middle = float(np.median(originals)) if originals else None
+    right = _attach(workdir, planted, model)
+    middle = float(np.median(right)) if right else None
     kinds = defaultdict(list)
     for row in planted:
         kinds[row["noise"]].append(row)
@@ -42,7 +42,7 @@ def truth(workdir: str, table: str, model: str | None) -> dict[str, Any] | None:
             "expected": EXPECTED.get(kind, "nothing is expected of this kind"),
             "ends": [{"stage": s, "reason": r, "rows": n} for (s, r), n in sorted(ends.items(), key=_by_rows)],
         })  # fmt: skip
-    return {"faults": faults, "mismatch_auc": _auc(kinds.get("mismatch", []), originals)}
+    return {"faults": faults, "mismatch_auc": _auc(kinds.get("mismatch", []), right)}
 
 
 def _by_rows(item: tuple[tuple[str, str], int]) -> tuple[int, tuple[str, str]]:
@@ -74,29 +74,30 @@ def normal(url: str) -> str:
 
 
 def _attach(workdir: str, planted: list[Planted], model: str | None) -> list[float]:
-    """Sets `trace` of every planted row. Returns the similarities of the untouched originals.
+    """Sets `trace` of every planted row. Returns the similarities of planted rows with the right caption.
 
-    Untouched originals: pairs of the pool whose URL ends in the `of` of a planted row and whose text is that row's
-    alt, and which the table does not plant: pictures and captions that belong together.
+    A planted row's caption is right when the pool itself gives it to the picture that the row was made from: when an
+    untouched pair has the row's alt as its text and a URL that ends in the row's `of`. Such rows went through the same
+    copying as the mismatched ones, so a scorer tells them apart by the caption alone.
     """
-    by_url, originals = _pairs_of(Dataset(workdir, "pairs"), planted)
+    by_url, right = _pairs_of(Dataset(workdir, "pairs"), planted)
     for row in planted:
         candidates = sorted(by_url.get(row["url"], []), key=lambda pair: (pair[1] != row["alt"], pair[0]))
         row["uid"] = candidates[0][0] if candidates else None
-    found = trace(workdir, {row["uid"] for row in planted if row["uid"]} | originals, model)
+    found = trace(workdir, {row["uid"] for row in planted if row["uid"]}, model)
     for row in planted:
         row["trace"] = found.get(row["uid"])
-    scored = (found[uid].similarity for uid in sorted(originals))
+    scored = (similarity(row) for row in planted if row["noise"] != "mismatch" and (row["alt"], row.get("of")) in right)
     return [score for score in scored if score is not None]
 
 
-def _pairs_of(pairs: Dataset, planted: list[Planted]) -> tuple[dict[str, list[tuple[str, str]]], set[str]]:
-    """{planted URL: [(uid, text)]} and the uids of untouched originals, in one pass over the pairs."""
+def _pairs_of(pairs: Dataset, planted: list[Planted]) -> tuple[dict[str, list[tuple[str, str]]], set[tuple[str, str]]]:
+    """{planted URL: [(uid, text)]}, and the (alt, of) of planted rows that untouched pairs bear out; in one pass."""
     urls = pa.array(sorted({row["url"] for row in planted}), pa.string())
-    right = {(row["alt"], row["of"]) for row in planted if row.get("of") and row["alt"] and row["noise"] != "mismatch"}
-    alts = pa.array(sorted({alt for alt, _ in right}), pa.string())
+    claims = {(row["alt"], row["of"]) for row in planted if row.get("of") and row["alt"]}
+    alts = pa.array(sorted({alt for alt, _ in claims}), pa.string())
     by_url: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    originals = set()
+    right = set()
     for table in pairs.batches(["uid", "url", "text"]):
         # Servers ignore most queries, and a page may add one to the planted URL.
         bare = pc.replace_substring_regex(table["url"], r"\?.*$", "")
@@ -106,9 +107,8 @@ def _pairs_of(pairs: Dataset, planted: list[Planted]) -> tuple[dict[str, list[tu
                 by_url[url].append((row["uid"], row["text"]))
         same_text = pc.and_(pc.is_in(table["text"], alts), pc.invert(mine))
         for row in table.filter(same_text).to_pylist():
-            if any(row["url"].endswith("/" + of) for alt, of in right if alt == row["text"]):
-                originals.add(row["uid"])
-    return by_url, originals
+            right |= {(alt, of) for alt, of in claims if alt == row["text"] and row["url"].endswith("/" + of)}
+    return by_url, right
 
 
 def _end(row: Planted) -> tuple[str, str]:
@@ -117,18 +117,18 @@ def _end(row: Planted) -> tuple[str, str]:
     return "extract", "no_pair" if row["alt"] else "empty_text"
 
 
-def _auc(mismatched: list[Planted], originals: list[float]) -> dict[str, Any] | None:
-    """P(a mismatched pair scores lower than a rightly matched one) + half the ties: the area under the ROC curve."""
+def _auc(mismatched: list[Planted], right: list[float]) -> dict[str, Any] | None:
+    """How surely a mismatched caption scores lower than a right one, both on planted copies of the pool's pictures."""
     wrong = [score for score in map(similarity, mismatched) if score is not None]
-    if not wrong or not originals:
+    if not wrong or not right:
         return None
     return {
-        "value": auc(np.array(wrong), np.array(originals)), "mismatched": len(wrong), "originals": len(originals),
-        "median_mismatched": float(np.median(wrong)), "median_originals": float(np.median(originals)),
+        "value": auc(np.array(wrong), np.array(right)), "mismatched": len(wrong), "right": len(right),
+        "median_mismatched": float(np.median(wrong)), "median_right": float(np.median(right)),
     }  # fmt: skip
 
 
 def auc(lower: np.ndarray, higher: np.ndarray) -> float:
-    """Area under the ROC curve of telling `lower` from `higher` by value; 1.0 when every lower one is below all others."""
+    """P(lower < higher) + P(equal) / 2 over all pairs: the area under the ROC curve; 1.0 when every lower is below all."""
     difference = higher[None, :] - lower[:, None]
     return float((difference > 0).mean() + 0.5 * (difference == 0).mean())

@@ -72,6 +72,15 @@ def test_a_sum_that_does_not_hold_is_shouted(made):
     assert "1,234,567" in render(wrong, thumbnails)
 
 
+def test_the_scorers_card_is_quoted(tmp_path):
+    from curate.report.collect import _card
+
+    assert _card("ViT-B-32") is None and _card(f"local-dir:{tmp_path}") is None
+    card = "---\nlicense: x\n---\n# Name\n\nA **small** model.\n\nIt has seen\nthe `answers`.\n\n| a | b |\n|---|---|\n"
+    (tmp_path / "README.md").write_text(card)
+    assert " ".join(_card(f"local-dir:{tmp_path}").split()) == "A small model. It has seen the answers."
+
+
 def test_an_empty_workdir_has_a_page_too(tmp_path, small_recipe):
     facts, thumbnails = collect(str(tmp_path), small_recipe)
     text = LexborHTMLParser(render(facts, thumbnails)).body.text()

@@ -14,7 +14,7 @@ def said(workdir, recipe, width=160):
 
 def test_the_summary_says_rows_worth_and_places(small_workdir, small_recipe):
     text = said(small_workdir, small_recipe)
-    assert re.search(r"pairs +61 +54 +5 +2 +repeated 5, bad_url 2", text)
+    assert re.search(r"pairs +67 +60 +5 +2 +repeated 5, bad_url 2", text)
     assert re.search(r"zero-shot top-1 +10\.1 % +15\.3 % +\+5\.2 \[\+1\.1, \+9\.3\] +curated is better", text)
     assert "within the noise" in text and "does not add up" not in text
     assert "better at different things" in text

@@ -21,7 +21,8 @@ def test_planted_faults_are_found_where_they_ended(small_workdir, small_recipe):
     assert kinds["opt-out"]["ends"] == [{"stage": "download", "reason": "opted_out", "rows": 1}]
     assert kinds["tiny"]["ends"] == [{"stage": "extract", "reason": "empty_text", "rows": 1}]
     found = account["mismatch_auc"]
-    assert found["value"] == 1.0 and (found["mismatched"], found["originals"]) == (3, 6)
+    assert found["value"] == 1.0 and (found["mismatched"], found["right"]) == (3, 6)
+    assert abs(found["median_right"] - 0.4) < 1e-6
 
 
 def planted(kind, name="x-0.png", **states):
