@@ -187,7 +187,7 @@ class Shard(Settings, frozen=True, kw_only=True):
 class Train(Settings, frozen=True, kw_only=True):
     """CLIP at a fixed number of samples seen, the same for every set that is compared."""
 
-    runtime: ClassVar[tuple[str, ...]] = ("device", "processes", "workers", "threads", "checkpoint_every")
+    runtime: ClassVar[tuple[str, ...]] = ("device", "together", "processes", "workers", "threads", "checkpoint_every")
 
     model: str = "ViT-B-32"
     """open_clip's name, or the path of a model config (JSON), which may name a vocabulary beside it."""
@@ -210,6 +210,8 @@ class Train(Settings, frozen=True, kw_only=True):
     shuffle_window: Count = 2048
     """Samples that a stream shuffles together; shards are in random order to begin with."""
     device: str = "auto"
+    together: Count = 1
+    """Trainings at a time. Two small models on a thread each make better use of two cores than one on both."""
     processes: Limit = 0
     """Processes on this machine; 0: one for each GPU, one on a CPU."""
     threads: Limit = 0

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -33,9 +34,15 @@ def run(run: engine.Run) -> None:
             for job in trainings(run):
                 train_here(run, job, place)
         return
-    for job in trainings(run):
-        run.make(planned(run, job), partial(torchrun, job))
+    planned_jobs = [(job, planned(run, job)) for job in trainings(run)]
+
+    def train_one(job: Job, plan: Plan) -> None:
+        run.make(plan, partial(torchrun, job))
         checkpoints.clear(run.dataset(job.target))
+
+    with ThreadPoolExecutor(max_workers=run.recipe.train.together) as pool:
+        for waiting in [pool.submit(train_one, job, plan) for job, plan in planned_jobs]:
+            waiting.result()
 
 
 def trainings(run: engine.Run) -> Iterator[Job]:

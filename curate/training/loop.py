@@ -62,7 +62,9 @@ class Training:
         settings, shards = job.settings, Dataset(job.workdir, job.shards)
         torch.manual_seed(job.seed)
         name = register(settings.model)
-        self.model = models.quietly(open_clip.create_model, name, pretrained_text=False).to(place.device).train()
+        model = models.quietly(open_clip.create_model, name, pretrained_text=False).to(place.device)
+        # A third faster for convolutions on a CPU, and what tensor cores want on a GPU.
+        self.model = model.to(memory_format=torch.channels_last).train()
         self.tokenizer = models.tokenizer(name, merges_of(settings.model))
         decay = [p for n, p in self.model.named_parameters() if decays(n, p)]
         rest = [p for n, p in self.model.named_parameters() if not decays(n, p)]
@@ -136,7 +138,7 @@ class Training:
     def _normalised(self, pixels: torch.Tensor) -> torch.Tensor:
         described = self.model.visual.preprocess_cfg
         mean, std = (torch.tensor(described[k], device=pixels.device).view(1, 3, 1, 1) for k in ("mean", "std"))
-        return (pixels.float() / 255 - mean) / std
+        return ((pixels.float() / 255 - mean) / std).contiguous(memory_format=torch.channels_last)
 
     def _batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, int]]:
         size = self.model.visual.image_size
