@@ -135,12 +135,10 @@ def _differs(target: Dataset, plan: Plan) -> bool:
 
 
 def progress(dataset: str, ledger: Ledger, note: str) -> None:
-    """One line for a finished stage."""
+    """One line for a finished stage; datasets without rows have no account to print."""
     dropped, failed = sum(ledger.dropped.values()), sum(ledger.failed.values())
-    print(
-        f"{dataset:<18}{ledger.rows_in:>10,} in {ledger.kept:>10,} kept {dropped:>10,} dropped {failed:>8,} failed   {note}",
-        flush=True,
-    )
+    account = f"{ledger.rows_in:>10,} in {ledger.kept:>10,} kept {dropped:>10,} dropped {failed:>8,} failed"
+    print(f"{dataset:<20}{account if ledger.rows_in else '':<60}   {note}", flush=True)
 
 
 # -- Spark
