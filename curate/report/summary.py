@@ -60,7 +60,7 @@ def _stages(account: dict[str, Any]) -> Table:
 
 
 def _worth(name: str, metrics: dict[str, Any]) -> Table:
-    table = Table(title=f"\nWorth, on {escape(name)}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table = Table(title=f"\nWorth, on {escape(name)}", title_justify="left", box=None, padding=(0, 1, 0, 0))
     table.add_column("measure", no_wrap=True)
     for column in ("raw", "curated", "points"):
         table.add_column(column, justify="right", no_wrap=True)

@@ -26,6 +26,13 @@ def test_lines_to_copy_are_never_broken(small_workdir, small_recipe):
         assert f"    {line}\n" in text
 
 
+def test_every_verdict_fits_a_terminal_of_80_columns(small_workdir, small_recipe):
+    text = said(small_workdir, small_recipe, width=80)
+    assert "…" not in text
+    for verdict in ("curated is better", "within the noise", "raw is better"):
+        assert verdict in text
+
+
 def test_nothing_is_claimed_of_an_empty_workdir(tmp_path, small_recipe):
     text = said(str(tmp_path), small_recipe)
     assert "report  " not in text and "better" not in text
