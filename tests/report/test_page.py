@@ -64,6 +64,13 @@ def test_numbers_of_the_funnel_and_verdicts_are_on_the_page(made):
     assert "all hold" in text
 
 
+def test_one_seed_is_no_measure_of_the_noise_of_training(made):
+    facts, thumbnails, page = made
+    one = json.loads(json.dumps(facts))
+    one["evaluation"]["comparison"]["seeds"] = [0]
+    assert "With one seed" in render(one, thumbnails) and "With one seed" not in page
+
+
 def test_a_sum_that_does_not_hold_is_shouted(made):
     facts, thumbnails, _ = made
     wrong = json.loads(json.dumps(facts))
