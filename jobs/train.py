@@ -104,7 +104,10 @@ def torchrun(job: Job, _: list[str]) -> list[Part]:
     check(job, world)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1",
                "--nproc-per-node", str(world), "-m", "curate.training", msgspec.json.encode(job).decode()]  # fmt: skip
-    done = subprocess.run(command, env=os.environ | {PARENT: str(os.getpid())}, check=False)
+    # Threads that spin while they wait take the cores from each other: with one other busy process, 48 samples/s
+    # instead of 166 on two cores.
+    environment = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ | {PARENT: str(os.getpid())}
+    done = subprocess.run(command, env=environment, check=False)
     if done.returncode:
         raise TrainingError(f"training {job.target} ended with status {done.returncode}; what it said stands above")
     return []
