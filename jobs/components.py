@@ -33,7 +33,7 @@ with clustered as (
     select f.*, coalesce(s.b, f.image_uid) same, coalesce(l.b, s.b, f.image_uid) cluster
     from {free} f left join {same} s on f.image_uid = s.a left join {like} l on coalesce(s.b, f.image_uid) = l.a),
 ranked as (
-    select *, min(struct(not curated, -area, coalesce(-similarity, double('infinity')), image_uid, sha256, same))
+    select *, min(struct(not curated, -side, coalesce(-similarity, double('infinity')), image_uid, sha256, same))
         over (partition by cluster) best
     from clustered)
 select part, image_uid,

@@ -14,7 +14,7 @@ from curate.ledger import alive
 from curate.parts import zipped
 from curate.store import Dataset
 
-NODE = "part string, image_uid string, curated boolean, area long, similarity double, sha256 string, phash long, held boolean"
+NODE = "part string, image_uid string, curated boolean, side int, similarity double, sha256 string, phash long, held boolean"
 VECTOR = "image_uid string, cluster int, embedding binary"
 FACTS = ("image_uid", "state", "curated", "width", "height", "sha256", "phash")
 
@@ -40,7 +40,8 @@ def living(images: pa.Table, scores: pa.Table | None = None) -> pa.ChunkedArray:
 def nodes(part: str, source: Source, held: Held, distance: int) -> pa.Table:
     """The nodes of a part, columns of NODE.
 
-    curated: some living row is; area: pixels; similarity: the best of its living rows, null without scores; phash: its
+    curated: some living row is; side: the shorter one, in pixels (a banner has
+    more pixels than the picture it was stretched from, and shows less); similarity: the best of its living rows, null without scores; phash: its
     64 bits as int64; held: an evaluation set has this image.
     """
     tables = []
@@ -58,7 +59,7 @@ def nodes(part: str, source: Source, held: Held, distance: int) -> pa.Table:
                     "part": pa.array([part] * len(first)),
                     "image_uid": first["image_uid"],
                     "curated": pa.array(np.logical_or.reduceat(rows["curated"].to_numpy(), starts)),
-                    "area": pc.multiply(first["width"].cast(pa.int64()), first["height"].cast(pa.int64())),
+                    "side": pc.min_element_wise(first["width"], first["height"]),
                     "similarity": similarity,
                     "sha256": first["sha256"],
                     "phash": pa.array(bits.view(np.int64)),
