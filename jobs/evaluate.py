@@ -3,6 +3,9 @@
 python jobs/evaluate.py -c recipe.yaml -w workdirs/mine
 """
 
+import jobs  # noqa: F401 - before all others, see there
+
+# isort: split
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any

@@ -45,7 +45,7 @@ def run(run: engine.Run) -> Manifest:
     manifest = run.make(
         plan,
         shuffle,
-        finish=lambda: {"quarantine": staging.quarantine(staged, staged.require())},
+        finish=lambda: {"quarantine": staging.quarantine(staged, staged.manifest() or read())},
         before=lambda: staging.left_before(staged.require()),
     )
     staged.remove()
