@@ -9,13 +9,7 @@ import pytest
 
 from tests.conftest import contents, demo
 
-FIRST_SIGNS = (
-    "pairs/_plan.json",
-    "matches/_plan.json",
-    "images/_plan.json",
-    "duplicates/_plan.json",
-    "shards/_plan.json",
-)
+FIRST_SIGNS = ("pairs/_plan.json", "images/_plan.json", "duplicates/_plan.json")
 """Files whose appearance says that a stage is at work."""
 
 
