@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import contents, demo
 
-FIRST_SIGNS = ("pairs/_plan.json", "images/_plan.json", "duplicates/_plan.json")
+FIRST_SIGNS = ("pairs/_plan.json", "duplicates/_plan.json")
 """Files whose appearance says that a stage is at work."""
 
 
