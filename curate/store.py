@@ -215,9 +215,15 @@ class Dataset:
     def _fresh(self, file: str) -> Iterator[BinaryIO]:
         final = self.path(file)
         if "file" not in _protocols(self.fs):
-            # An object store has no rename, but a PUT is whole: the object appears when the block ends.
-            with self.fs.open(final, "wb") as out:
-                yield out
+            # An object store has no rename, but a PUT is whole: the object appears when the block ends. It does so even
+            # when the block fails, since closing is what sends it; then it has to go again.
+            try:
+                with self.fs.open(final, "wb") as out:
+                    yield out
+            except BaseException:
+                if self.fs.exists(final):
+                    self.fs.rm_file(final)
+                raise
             return
         os.makedirs(os.path.dirname(final), exist_ok=True)
         temporary = f"{os.path.dirname(final)}/.{os.path.basename(final)}.{uuid.uuid4().hex}.tmp"
@@ -252,7 +258,9 @@ class Dataset:
         for first in (MANIFEST, PLAN):
             if self.fs.exists(self.path(first)):
                 self.fs.rm_file(self.path(first))
-        self.fs.rm(self.root, recursive=True)
+        # On an object store a folder is gone with its last file.
+        if self.fs.exists(self.root):
+            self.fs.rm(self.root, recursive=True)
 
     def _check(self, ledger: Ledger, where: str) -> None:
         if schema.family(self.name) in schema.names():

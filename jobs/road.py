@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable
 
 from curate.recipe import Recipe
+from curate.store import PLAN, Dataset
 from jobs import engine
 
 SPARK = ("extract", "match", "balance", "dedup", "select")
@@ -28,35 +29,43 @@ def travel(recipe: Recipe, workdir: str, stages: Iterable[str], redo: frozenset[
     print(f"{' '.join(stages) if len(stages) < 3 else f'{len(stages)} stages'}: {time.monotonic() - start:.1f} s")
 
 
+def datasets(recipe: Recipe, stage: str) -> list[str]:
+    """Names of all datasets that a stage leaves in a workdir under this recipe."""
+    runs = [f"{kind}-{seed}" for seed in recipe.train.seeds for kind in recipe.train.sets]
+    raw = ["shards-raw"] if recipe.balance.baseline_fraction > 0 else []
+    return {
+        "extract": ["pairs"],
+        "match": ["matches", "counts"],
+        "balance": ["balanced"],
+        "download": ["images"],
+        "score": [f"scores/{model.name}" for model in recipe.score.models],
+        "dedup": ["duplicates"],
+        "select": ["selection"],
+        "shard": ["shards", *raw],
+        "train": [f"runs/{run}" for run in runs],
+        "evaluate": [f"evaluations/{run}" for run in runs],
+        "report": ["report"],
+    }[stage]
+
+
 def check(recipe: Recipe, workdir: str, stages: Iterable[str]) -> None:
     """What must be there before the first stage starts: a missing Java is said now, not after an hour."""
-    if any(stage in SPARK and not is_done(workdir, stage) for stage in stages):
+    if any(stage in SPARK and not is_done(recipe, workdir, stage) for stage in stages):
         problem = engine.java_problem()
         if problem:
             raise engine.EngineError(problem)
 
 
-def is_done(workdir: str, stage: str) -> bool:
-    """Whether all datasets of a stage that this workdir knows are committed."""
-    from curate import schema
-    from curate.store import Dataset
-
-    names = [name for name in schema.names() if schema.load(name).stage == stage and name != "scores"]
-    return all(Dataset(workdir, name).manifest() is not None for name in names)
+def is_done(recipe: Recipe, workdir: str, stage: str) -> bool:
+    """Whether all datasets of a stage are committed, under whatever settings."""
+    return all(Dataset(workdir, name).manifest() is not None for name in datasets(recipe, stage))
 
 
 def show(recipe: Recipe, workdir: str, stages: Iterable[str]) -> None:
-    """Prints, for every stage, whether its dataset is there, begun or missing, and its settings."""
-    from curate import schema
-    from curate.store import PLAN, Dataset
-
+    """Prints, for every dataset of the stages, whether it is there, begun or missing, and the stage's settings."""
     for stage in stages:
-        names = [name for name in schema.names() if schema.load(name).stage == stage] or [stage]
-        section = getattr(recipe, stage)
-        for name in names:
-            names_here = [f"scores/{model.name}" for model in recipe.score.models] if name == "scores" else [name]
-            for here in names_here:
-                data = Dataset(workdir, here)
-                begun = data.fs.exists(data.path(PLAN))
-                state = "done" if data.manifest() else "begun" if begun else "to do"
-                print(f"{stage:<10} {here:<16} {state:<6} {section.identity()}")
+        for name in datasets(recipe, stage):
+            data = Dataset(workdir, name)
+            begun = data.fs.exists(data.path(PLAN))
+            state = "done" if data.manifest() else "begun" if begun else "to do"
+            print(f"{stage:<10} {name:<22} {state:<6} {getattr(recipe, stage).identity()}")

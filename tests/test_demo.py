@@ -6,8 +6,6 @@ import subprocess
 import sys
 import time
 
-import pytest
-
 from curate import recipe, schema
 from curate.store import Dataset
 from tests.conftest import ROOT, contents, demo
@@ -124,11 +122,19 @@ def test_a_missing_java_is_said_before_anything_else(tmp_path):
         assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("stage", recipe.STAGES)
-def test_dry_run_lists_every_stage(demo_workdir, stage):
+def test_a_finished_workdir_needs_no_java(demo_workdir, tmp_path):
+    command = [sys.executable, "demo/run.py", "--workdir", str(demo_workdir), "--stages", "extract..shard"]
+    nowhere = os.environ | {"JAVA_HOME": str(tmp_path)}
+    done = subprocess.run(command, cwd=ROOT, env=nowhere, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_dry_run_says_of_every_stage_what_is_there(demo_workdir, tmp_path):
     from typer.testing import CliRunner
 
     from curate.cli import app
 
-    said = CliRunner().invoke(app, ["run", "--dry-run", "-w", str(demo_workdir)]).output
-    assert any(line.startswith(stage) for line in said.splitlines())
+    for workdir, state in ((demo_workdir, "done"), (tmp_path, "to do")):
+        said = CliRunner().invoke(app, ["run", "--dry-run", "-w", str(workdir)]).output.splitlines()
+        assert list(dict.fromkeys(line.split()[0] for line in said)) == list(recipe.STAGES)
+        assert all(state in line[33:40] for line in said)

@@ -133,3 +133,16 @@ def test_an_object_store_serves_as_well(tmp_path):
     assert len(data.read_part("part-00000")) == 3
     data.remove()
     assert data.manifest() is None
+
+
+def test_an_object_store_keeps_nothing_of_a_writer_that_fails():
+    data, p = Dataset("memory://bucket/torn", "balanced"), plan(parts=("part-00000",))
+    data.begin(p)
+    with pytest.raises(RuntimeError, match="killed"), data.sidecar("part-00000.tar") as out:
+        out.write(b"half a tar")
+        raise RuntimeError("killed")
+    with pytest.raises(RuntimeError, match="killed"), data.write_part("part-00000", p.hash) as out:
+        out.write(rows())
+        raise RuntimeError("killed")
+    assert [file.rsplit("/", 1)[1] for file in data.fs.find(data.root)] == ["_plan.json"]
+    data.remove()
