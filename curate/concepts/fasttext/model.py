@@ -1,0 +1,155 @@
+"""A classifier as flat arrays, laid out for the kernels: rows of whole cache lines, labels side by side, one probe a look-up."""
+
+from math import exp
+from typing import NamedTuple
+
+import numpy as np
+
+from curate.concepts.fasttext.answers import SIGMOID_LIMIT, SIGMOID_STEPS, Outputs, exp32
+from curate.concepts.fasttext.file import HIERARCHICAL, LABEL, SOFTMAX, BadModel, Stored
+from curate.concepts.fasttext.rows import BLOCK, EOS, FEWEST_ROWS, Rows, hash_of, subwords_of
+
+LANES = 16
+"""Columns and labels are filled up with zeros to a multiple of these: 64 bytes."""
+
+
+class Model(NamedTuple):
+    labels: tuple[str, ...]
+    inputs: np.ndarray
+    """float32, shape (rows, dim filled up), each row at a cache line; norms multiplied in."""
+    dim: int
+    rows: Rows
+    outputs: Outputs
+
+
+def build(stored: Stored) -> Model:
+    """Raises BadModel for labels that are no UTF-8 or counts that make no tree."""
+    try:
+        labels = tuple(label.removeprefix(LABEL).decode() for label in stored.labels)
+    except UnicodeDecodeError as error:
+        raise BadModel(f"a label is no UTF-8: {error}") from None
+    inputs, buckets = _kept(stored)
+    return Model(labels, inputs, stored.settings.dim, _rows(stored, buckets), _outputs(stored))
+
+
+def _filled(rows: int, columns: int) -> np.ndarray:
+    """Zeros, float32, columns a multiple of LANES, the first at a cache line."""
+    width = -(-columns // LANES) * LANES
+    space = np.zeros((rows * width + LANES) * 4, dtype=np.uint8)
+    start = -space.ctypes.data % 64
+    return space[start : start + rows * width * 4].view(np.float32).reshape(rows, width)
+
+
+def _kept(stored: Stored) -> tuple[np.ndarray, np.ndarray]:
+    """The input matrix, rows of pruned n-grams in order of their buckets; and which buckets those are, as `Rows.buckets`.
+
+    32 buckets share a word: one bit for each, and above them how many rows there are before.
+    """
+    n_words, values, norms = len(stored.words), stored.inputs.values, stored.inputs.norms
+    chosen, buckets = np.arange(len(values)), np.zeros(0, dtype=np.int64)
+    if stored.pruned is not None:
+        place = dict(stored.pruned.tolist())
+        order = np.array(sorted(place), dtype=np.int64)
+        chosen = np.concatenate([np.arange(n_words), n_words + np.array([place[bucket] for bucket in order.tolist()], dtype=np.int64)])
+        words = np.zeros(stored.settings.buckets // 32 + 1, dtype=np.int64)
+        np.bitwise_or.at(words, order >> 5, np.int64(1) << (order & 31))
+        before = np.searchsorted(order, np.arange(len(words)) * 32)
+        buckets = words | before << 32
+    inputs = _filled(len(chosen), values.shape[1])
+    np.multiply(values[chosen], norms[chosen, None], out=inputs[:, : values.shape[1]])
+    return inputs, buckets
+
+
+def _rows(stored: Stored, buckets: np.ndarray) -> Rows:
+    settings, names = stored.settings, stored.words + stored.labels
+    place = {name: number for number, name in enumerate(names)}
+    text = np.frombuffer(b"".join(names) + b"\0", dtype=np.uint8)
+    ends = np.cumsum([0] + [len(name) for name in names])
+    plain = Rows(
+        slots=_slots(text, ends, place),
+        names=text,
+        name_ends=ends,
+        n_words=len(stored.words),
+        eos=place.get(EOS, -1),
+        buckets=buckets,
+        n_buckets=settings.buckets,
+        pruned=stored.pruned is not None,
+        min_chars=settings.min_chars,
+        max_chars=settings.max_chars,
+        word_ngrams=settings.word_ngrams,
+        subwords=np.zeros(0, dtype=np.int32),
+        subword_ends=np.zeros(0, dtype=np.int64),
+        capacity=0,
+    )
+    subwords, subword_ends = subwords_of(plain)
+    longest = int(np.diff(subword_ends).max(initial=0))
+    capacity = max(FEWEST_ROWS, longest) + BLOCK * (settings.max_chars + 2)
+    return plain._replace(subwords=subwords, subword_ends=subword_ends, capacity=capacity)
+
+
+def _slots(text: np.ndarray, ends: np.ndarray, place: dict[bytes, int]) -> np.ndarray:
+    """Open addressing: hash above, number below; -1 is free. Of names that repeat, the last counts."""
+    slots = np.full(1 << (2 * len(place) + 1).bit_length(), -1, dtype=np.int64)
+    for number in place.values():
+        code = hash_of(text, ends[number], ends[number + 1])
+        slot = code & (len(slots) - 1)
+        while slots[slot] >= 0:
+            slot = (slot + 1) & (len(slots) - 1)
+        slots[slot] = code << 31 | number
+    return slots
+
+
+def _outputs(stored: Stored) -> Outputs:
+    values = stored.outputs.values
+    columns = _filled(values.shape[1], len(values))
+    columns[:, : len(values)] = values.T
+    tree = stored.settings.loss == HIERARCHICAL
+    children = _huffman(stored.counts) if tree else np.full((len(values), 2), -1, dtype=np.int32)
+    paths = _paths(children, len(values)) if tree else [[] for _ in values]
+    lengths = [len(path) for path in paths]
+    return Outputs(
+        columns=columns,
+        norms=np.ascontiguousarray(stored.outputs.norms),
+        children=children,
+        paths=np.array([step for path in paths for step in path], dtype=np.int32),
+        path_ends=np.cumsum([0, *lengths]),
+        sigmoid=_sigmoid() if stored.settings.loss != SOFTMAX else np.zeros(1, dtype=np.float32),
+        loss=stored.settings.loss,
+        slack=exp(4e-5 * max(lengths) + 1e-4),
+    )
+
+
+def _huffman(counts: list[int]) -> np.ndarray:
+    """fastText's tree over labels that are sorted by falling count; ties go to inner nodes."""
+    n = len(counts)
+    sizes, children = [*counts, *[10**15] * (n - 1)], np.full((2 * n - 1, 2), -1, dtype=np.int32)
+    leaf, node = n - 1, n
+    for parent in range(n, 2 * n - 1):
+        for side in range(2):
+            if leaf >= 0 and sizes[leaf] < sizes[node]:
+                children[parent, side], leaf = leaf, leaf - 1
+            else:
+                children[parent, side], node = node, node + 1
+            if children[parent, side] >= parent:
+                raise BadModel(f"counts of {n} labels that make no tree, the largest {max(counts)}")
+        sizes[parent] = sum(sizes[child] for child in children[parent])
+    return children
+
+
+def _paths(children: np.ndarray, n: int) -> list[list[int]]:
+    """For each label the steps from the root to its leaf, as `Outputs.paths`."""
+    above = {int(child): 2 * inner + side for inner in range(n - 1) for side, child in enumerate(children[n + inner])}
+    paths = []
+    for label in range(n):
+        path, node = [], label
+        while node in above:
+            path.append(above[node])
+            node = n + above[node] // 2
+        paths.append(path[::-1])
+    return paths
+
+
+def _sigmoid() -> np.ndarray:
+    steps = np.arange(SIGMOID_STEPS + 1) * 2 * SIGMOID_LIMIT
+    x = steps.astype(np.float32) / np.float32(SIGMOID_STEPS) - np.float32(SIGMOID_LIMIT)
+    return np.array([1.0 / (1.0 + float(exp32(-value))) for value in x], dtype=np.float32)
