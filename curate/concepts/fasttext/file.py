@@ -159,7 +159,9 @@ def _decoded(reader: _Reader, codes: np.ndarray, rows: int, columns: int, what: 
     """Rows from their codes and the centroids of each part of a row; the last part may be narrower."""
     dim, parts, width, last = reader.take("<i4", 4, f"quantiser of the {what}").tolist()
     if dim != columns or not 0 < last <= width <= WIDEST_PART or parts <= 0 or (parts - 1) * width + last != dim:
-        raise BadModel(f"{what}: {columns} columns from {parts} parts of {width} and {last} of {dim} (widest: {WIDEST_PART})")
+        raise BadModel(
+            f"{what}: {columns} columns from {parts} parts of {width} and {last} of {dim} (widest: {WIDEST_PART})"
+        )
     if len(codes) != rows * parts:
         raise BadModel(f"{what}: {len(codes)} codes for {rows} rows of {parts} parts")
     centroids = reader.take("<f4", dim * CENTROIDS, f"centroids of the {what}")
@@ -176,7 +178,9 @@ def _consistent(stored: Stored) -> None:
     ngrams = settings.max_chars > 0 or settings.word_ngrams > 1
     behind = len(inputs) - len(stored.words)
     if inputs.shape[1] != settings.dim or outputs.shape != (len(stored.labels), settings.dim):
-        raise BadModel(f"inputs {inputs.shape}, outputs {outputs.shape} for {len(stored.labels)} labels, dimension {settings.dim}")
+        raise BadModel(
+            f"inputs {inputs.shape}, outputs {outputs.shape} for {len(stored.labels)} labels, dimension {settings.dim}"
+        )
     if ngrams and settings.buckets <= 0:
         raise BadModel(f"n-grams in {settings.buckets} buckets")
     if stored.pruned is None:

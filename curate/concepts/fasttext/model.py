@@ -7,6 +7,8 @@ import numpy as np
 
 from curate.concepts.fasttext.answers import SIGMOID_LIMIT, SIGMOID_STEPS, Outputs, exp32
 from curate.concepts.fasttext.file import HIERARCHICAL, LABEL, SOFTMAX, BadModel, Stored
+from curate.concepts.fasttext.memory import addressed
+from curate.concepts.fasttext.predict import Inputs, Room, predict
 from curate.concepts.fasttext.rows import BLOCK, EOS, FEWEST_ROWS, Rows, hash_of, subwords_of
 
 LANES = 16
@@ -20,6 +22,27 @@ class Model(NamedTuple):
     dim: int
     rows: Rows
     outputs: Outputs
+
+
+def answer(model: Model, text: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first label of each text, int16, -1 where there is no answer, and its probability, float32, 0 there.
+
+    `text`: uint8 in UTF-8; `offsets`: int64, where each text begins, and where the last ends.
+    """
+    rows, outputs, n = addressed(model.rows), addressed(model.outputs), len(model.labels)
+    tokens = int(np.diff(offsets).max(initial=0)) // 2 + 2 if rows.word_ngrams > 1 else 0
+    space = [np.empty(rows.capacity, np.int32), np.empty(1, np.int64), np.empty(tokens, np.int64)]
+    space += [
+        np.empty(model.inputs.shape[1], np.float32),
+        np.empty(outputs.width, np.float32),
+        np.empty(2 * n, np.int32),
+        np.empty(2 * n),
+    ]
+    found, *others = (part.ctypes.data for part in space)
+    codes, scores = np.empty(len(offsets) - 1, dtype=np.int16), np.empty(len(offsets) - 1, dtype=np.float32)
+    inputs = Inputs(model.inputs.ctypes.data, model.inputs.shape[1], model.dim)
+    predict(rows, inputs, outputs, Room(found, rows.capacity, *others), text.ctypes.data, offsets, codes, scores)
+    return codes, scores
 
 
 def build(stored: Stored) -> Model:
@@ -50,7 +73,9 @@ def _kept(stored: Stored) -> tuple[np.ndarray, np.ndarray]:
     if stored.pruned is not None:
         place = dict(stored.pruned.tolist())
         order = np.array(sorted(place), dtype=np.int64)
-        chosen = np.concatenate([np.arange(n_words), n_words + np.array([place[bucket] for bucket in order.tolist()], dtype=np.int64)])
+        chosen = np.concatenate(
+            [np.arange(n_words), n_words + np.array([place[bucket] for bucket in order.tolist()], dtype=np.int64)]
+        )
         words = np.zeros(stored.settings.buckets // 32 + 1, dtype=np.int64)
         np.bitwise_or.at(words, order >> 5, np.int64(1) << (order & 31))
         before = np.searchsorted(order, np.arange(len(words)) * 32)
@@ -65,14 +90,17 @@ def _rows(stored: Stored, buckets: np.ndarray) -> Rows:
     place = {name: number for number, name in enumerate(names)}
     text = np.frombuffer(b"".join(names) + b"\0", dtype=np.uint8)
     ends = np.cumsum([0] + [len(name) for name in names])
+    slots = _slots(place)
     plain = Rows(
-        slots=_slots(text, ends, place),
+        slots=slots,
+        last_slot=len(slots) - 1,
         names=text,
         name_ends=ends,
         n_words=len(stored.words),
         eos=place.get(EOS, -1),
         buckets=buckets,
         n_buckets=settings.buckets,
+        inverse=1 / max(settings.buckets, 1),
         pruned=stored.pruned is not None,
         min_chars=settings.min_chars,
         max_chars=settings.max_chars,
@@ -87,16 +115,16 @@ def _rows(stored: Stored, buckets: np.ndarray) -> Rows:
     return plain._replace(subwords=subwords, subword_ends=subword_ends, capacity=capacity)
 
 
-def _slots(text: np.ndarray, ends: np.ndarray, place: dict[bytes, int]) -> np.ndarray:
+def _slots(place: dict[bytes, int]) -> np.ndarray:
     """Open addressing: hash above, number below; -1 is free. Of names that repeat, the last counts."""
-    slots = np.full(1 << (2 * len(place) + 1).bit_length(), -1, dtype=np.int64)
-    for number in place.values():
-        code = hash_of(text, ends[number], ends[number + 1])
+    slots = [-1] * (1 << (2 * len(place) + 1).bit_length())
+    for name, number in place.items():
+        code = hash_of(name)
         slot = code & (len(slots) - 1)
         while slots[slot] >= 0:
             slot = (slot + 1) & (len(slots) - 1)
         slots[slot] = code << 31 | number
-    return slots
+    return np.array(slots, dtype=np.int64)
 
 
 def _outputs(stored: Stored) -> Outputs:
@@ -114,6 +142,8 @@ def _outputs(stored: Stored) -> Outputs:
         paths=np.array([step for path in paths for step in path], dtype=np.int32),
         path_ends=np.cumsum([0, *lengths]),
         sigmoid=_sigmoid() if stored.settings.loss != SOFTMAX else np.zeros(1, dtype=np.float32),
+        width=columns.shape[1],
+        n_labels=len(values),
         loss=stored.settings.loss,
         slack=exp(4e-5 * max(lengths) + 1e-4),
     )

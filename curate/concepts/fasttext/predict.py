@@ -1,121 +1,190 @@
 """fastText's first answer to each text of a buffer."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 
 from curate.concepts.fasttext.answers import NONE, Outputs, exp32, first_answer
 from curate.concepts.fasttext.file import LABEL
-from curate.concepts.fasttext.lanes import add_rows, dot_columns
-from curate.concepts.fasttext.rows import BASIS, BLOCK, EOS, UNKNOWN, Rows, find, hash_of, is_blank, mixed, ngrams, opening, push
+from curate.concepts.fasttext.memory import (
+    add_rows,
+    byte_at,
+    dot_columns,
+    float32_at,
+    int32_at,
+    int64_at,
+    put_float32,
+    put_int32,
+    put_int64,
+)
+from curate.concepts.fasttext.rows import (
+    BASIS,
+    BLOCK,
+    EOS,
+    UNKNOWN,
+    Rows,
+    find,
+    hash_of,
+    is_blank,
+    mixed,
+    ngrams,
+    opening,
+    push,
+)
 
-EOS_HASH = hash_of(np.frombuffer(EOS, dtype=np.uint8), 0, len(EOS))
+EOS_HASH, SIGN = hash_of(EOS), -1 << 32
+EOS_WORD, LABEL_WORD, LABEL_LAST = (int.from_bytes(part, "little") for part in (EOS, LABEL[:8], LABEL[8:]))
 
 
-@njit(inline="always")
-def _is(text: Any, start: int, end: int, what: bytes) -> bool:
-    """Whether text begins with some bytes there."""
-    if end - start < len(what):
-        return False
-    for at in range(len(what)):
-        if text[start + at] != what[at]:
-            return False
-    return True
+class Inputs(NamedTuple):
+    """The input matrix: its address, its width with and without what fills it up, in columns."""
+
+    matrix: int
+    width: int
+    dim: int
 
 
-@njit(inline="always")
-def _add(inputs: Any, found: Any, n: int, hidden: Any) -> None:
-    for column in range(0, inputs.shape[1], 16):
-        first = np.uintp(4 * column)
-        add_rows(hidden.ctypes.data + first, inputs.ctypes.data + first, inputs.strides[0], found.ctypes.data, n)
+class Room(NamedTuple):
+    """Addresses of what one text needs."""
+
+    found: int
+    """int32: rows that wait to be added up."""
+    capacity: int
+    added: int
+    """int64: how many have been."""
+    hashes: int
+    """int64: of the tokens, where n-grams of words are wanted."""
+    hidden: int
+    products: int
+    nodes: int
+    waiting: int
 
 
-@njit(inline="always")
-def _sum_rows(rows: Rows, inputs: Any, text: Any, start: int, end: int, found: Any, hashes: Any, hidden: Any) -> int:
-    """Adds the rows of text[start:end] to `hidden`; how many they are. `found` and `hashes` are room for them."""
-    inverse, full = 1.0 / max(rows.n_buckets, 1), len(found) - BLOCK * (rows.max_chars + 2)
-    n, total, tokens, at, closed = 0, 0, 0, start, False
+@njit(forceinline=True)
+def _word(text: int, start: int, n: int) -> int:
+    """The n bytes there as a little-endian number."""
+    word = 0
+    for at in range(n):
+        word |= byte_at(text, start + at) << (8 * at)
+    return word
+
+
+@njit(forceinline=True)
+def _is_eos(text: int, start: int, end: int) -> bool:
+    return end - start == 4 and _word(text, start, 4) == EOS_WORD
+
+
+@njit(forceinline=True)
+def _is_label(text: int, start: int, end: int) -> bool:
+    return end - start >= 9 and byte_at(text, start + 8) == LABEL_LAST and _word(text, start, 8) == LABEL_WORD
+
+
+@njit(forceinline=True)
+def _add(inputs: Inputs, room: Room, n: int) -> None:
+    for column in range(0, inputs.width, 16):
+        add_rows(room.hidden + 4 * column, inputs.matrix + 4 * column, inputs.width, room.found, n)
+
+
+@njit(forceinline=True)
+def _make_room(inputs: Inputs, room: Room, n: int, wanted: int) -> int:
+    """Adds up the rows found so far if there is no room for more; how many are left. Sums go on in the same order."""
+    if n + wanted <= room.capacity:
+        return n
+    _add(inputs, room, n)
+    put_int64(room.added, 0, int64_at(room.added, 0) + n)
+    return 0
+
+
+@njit(forceinline=True)
+def _known(rows: Rows, inputs: Inputs, room: Room, number: int, n: int) -> int:
+    """The rows of a word of the dictionary."""
+    first, last = int64_at(rows.subword_ends, number), int64_at(rows.subword_ends, number + 1)
+    n = _make_room(inputs, room, n, last - first)
+    for at in range(first, last):
+        put_int32(room.found, n + at - first, int32_at(rows.subwords, at))
+    return n + last - first
+
+
+@njit(forceinline=True)
+def _unknown(rows: Rows, inputs: Inputs, room: Room, text: int, start: int, end: int, n: int) -> int:
+    """The rows of a word that the dictionary lacks, block by block: words may be as long as texts."""
+    for block in range(start, end, BLOCK):
+        n = _make_room(inputs, room, n, BLOCK * (rows.max_chars + 2))
+        if block == start:
+            n = opening(rows, text, start, end, room.found, n)
+        n = ngrams(rows, text, block, min(block + BLOCK, end), end, room.found, n)
+    return n
+
+
+@njit(forceinline=True)
+def _of_words(rows: Rows, inputs: Inputs, room: Room, tokens: int, n: int) -> int:
+    """The rows of n-grams of words, whose hashes count as signed."""
+    for first in range(tokens):
+        code = np.uint64(int64_at(room.hashes, first))
+        for last in range(first + 1, min(first + rows.word_ngrams, tokens)):
+            n = _make_room(inputs, room, n, 1)
+            code = code * np.uint64(116049371) + np.uint64(int64_at(room.hashes, last))
+            n = push(rows, np.int64(code % np.uint64(rows.n_buckets)), room.found, n)
+    return n
+
+
+@njit(forceinline=True)
+def _sum_rows(rows: Rows, inputs: Inputs, room: Room, text: int, start: int, end: int) -> int:
+    """Adds the rows of text[start:end] to the hidden vector; how many they are."""
+    n, tokens, at, closed = 0, 0, start, False
+    put_int64(room.added, 0, 0)
     while not closed:
-        while at < end and is_blank(text[at]):
+        while at < end and is_blank(byte_at(text, at)):
             at += 1
         first, code = at, BASIS
-        while at < end and not is_blank(text[at]):
-            code = mixed(code, np.int64(text[at]))
+        while at < end and not is_blank(byte_at(text, at)):
+            code = mixed(code, byte_at(text, at))
             at += 1
-        # The line's end is a token of its own; one in the text ends the line before.
-        if first == at:
-            closed, number, code = True, rows.eos, EOS_HASH
-        else:
-            closed = at - first == 4 and _is(text, first, at, EOS)
-            number = find(rows, text, first, at, code)
-        if number >= rows.n_words or (number == UNKNOWN and not closed and _is(text, first, at, LABEL)):
+        # The end of the line is a token of its own; where it stands in a text, the line ends there.
+        closed = first == at or _is_eos(text, first, at)
+        number, code = (rows.eos, EOS_HASH) if closed else (find(rows, text, first, at, code), code)
+        if number >= rows.n_words or (number == UNKNOWN and _is_label(text, first, at)):
             continue
-        if len(hashes):
-            hashes[tokens] = np.uint64(code) if code < 2**31 else np.uint64(code) | np.uint64(0xFFFFFFFF00000000)
+        if rows.word_ngrams > 1:
+            put_int64(room.hashes, tokens, code | SIGN if code >> 31 else code)
             tokens += 1
         if number != UNKNOWN:
-            subwords = rows.subwords[rows.subword_ends[number] : rows.subword_ends[number + 1]]
-            if n + len(subwords) > len(found):
-                _add(inputs, found, n, hidden)
-                total, n = total + n, 0
-            for subword in subwords:
-                found[n] = subword
-                n += 1
-        elif not closed and rows.max_chars > 0:
-            for block in range(first, at, BLOCK):
-                if n > full:
-                    _add(inputs, found, n, hidden)
-                    total, n = total + n, 0
-                if block == first:
-                    n = opening(rows, text, first, at, found, n, inverse)
-                n = ngrams(rows, text, block, min(block + BLOCK, at), at, found, n, inverse)
-    for first in range(tokens):
-        code = hashes[first]
-        for last in range(first + 1, min(first + rows.word_ngrams, tokens)):
-            if n > full:
-                _add(inputs, found, n, hidden)
-                total, n = total + n, 0
-            code = code * np.uint64(116049371) + hashes[last]
-            n = push(rows, np.int64(code % np.uint64(rows.n_buckets)), found, n)
-    _add(inputs, found, n, hidden)
-    return total + n
+            n = _known(rows, inputs, room, number, n)
+        elif rows.max_chars > 0 and not closed:
+            n = _unknown(rows, inputs, room, text, first, at, n)
+    n = _of_words(rows, inputs, room, tokens, n)
+    _add(inputs, room, n)
+    return int64_at(room.added, 0) + n
 
 
-@njit(inline="always")
-def _products(outputs: Outputs, dim: int, hidden: Any, n_rows: int, products: Any) -> None:
-    """Of the mean of the rows with each output row."""
+@njit(forceinline=True)
+def _multiply(inputs: Inputs, outputs: Outputs, room: Room, n_rows: int) -> None:
+    """Products of the mean of the rows with each output row."""
     share = np.float32(1.0 / n_rows)
-    for column in range(dim):
-        hidden[column] *= share
-    for label in range(0, outputs.columns.shape[1], 16):
-        first = np.uintp(4 * label)
-        dot_columns(products.ctypes.data + first, outputs.columns.ctypes.data + first, outputs.columns.strides[0], hidden.ctypes.data, dim)
-    for label in range(len(outputs.norms)):
-        products[label] *= outputs.norms[label]
+    for column in range(inputs.dim):
+        put_float32(room.hidden, column, float32_at(room.hidden, column) * share)
+    for label in range(0, outputs.width, 16):
+        dot_columns(room.products + 4 * label, outputs.columns + 4 * label, outputs.width, room.hidden, inputs.dim)
+    for label in range(outputs.n_labels):
+        put_float32(room.products, label, float32_at(room.products, label) * float32_at(outputs.norms, label))
 
 
 @njit(cache=True, nogil=True)
-def predict(rows: Rows, inputs: Any, dim: int, outputs: Outputs, text: Any, offsets: Any, labels: Any, scores: Any) -> None:
+def predict(
+    rows: Rows, inputs: Inputs, outputs: Outputs, room: Room, text: int, offsets: Any, labels: Any, scores: Any
+) -> None:
     """Writes the label (int16, NONE where there is no answer) and probability (float32) of each text.
 
-    `text`: uint8; `offsets`: int64, one more than there are texts. In them a newline is a blank.
+    `text`: address of the bytes; `offsets`: int64, one more than there are texts. A newline in a text is a blank.
     """
-    longest = 0
     for row in range(len(labels)):
-        longest = max(longest, offsets[row + 1] - offsets[row])
-    found = np.empty(rows.capacity, dtype=np.int32)
-    hashes = np.empty(longest // 2 + 2 if rows.word_ngrams > 1 else 0, dtype=np.uint64)
-    hidden = np.empty(inputs.shape[1], dtype=np.float32)
-    products = np.empty(outputs.columns.shape[1], dtype=np.float32)
-    nodes = np.empty(2 * len(outputs.norms), dtype=np.int32)
-    waiting = np.empty(2 * len(outputs.norms), dtype=np.float64)
-    for row in range(len(labels)):
-        hidden[:] = 0
-        n = _sum_rows(rows, inputs, text, offsets[row], offsets[row + 1], found, hashes, hidden)
+        for column in range(inputs.width):
+            put_float32(room.hidden, column, np.float32(0.0))
+        n = _sum_rows(rows, inputs, room, text, offsets[row], offsets[row + 1])
         labels[row], scores[row] = NONE, np.float32(0.0)
         if n:
-            _products(outputs, dim, hidden, n, products)
-            label, score = first_answer(outputs, products, nodes, waiting)
+            _multiply(inputs, outputs, room, n)
+            label, score = first_answer(outputs, room.products, room.nodes, room.waiting)
             if label != NONE:
                 labels[row], scores[row] = label, exp32(score)
