@@ -62,7 +62,8 @@ class Match(Settings, frozen=True, kw_only=True):
     # Where the list and the model are kept: what is in them stands among a dataset's inputs.
     runtime: ClassVar[tuple[str, ...]] = ("metadata", "language_model")
 
-    rule: Literal["metaclip1"] = "metaclip1"
+    rule: Literal["metaclip1", "metaclip2"] = "metaclip1"
+    """Which published rule says what stands in a text; see `curate.concepts.rules`."""
     metadata: str = "metadata"
     """Folder with one entry list per language (`<lang>/entries.parquet`); `metadata` is the one that ships."""
     languages: tuple[str, ...] = ("en",)

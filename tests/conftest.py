@@ -1,8 +1,11 @@
 """What several tests need: engines started once, and one run of the road over the bundled pool."""
 
+import atexit
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,11 @@ pytest_plugins = ("tests.hostile_web", "tests.small_model", "tests.small_workdir
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+if "CURATE_CACHE" not in os.environ:
+    # Indexes of the tests' lists stay out of the user's cache, and are shared by everything that a test starts.
+    os.environ["CURATE_CACHE"] = tempfile.mkdtemp(prefix="curate-indexes-")
+    atexit.register(shutil.rmtree, os.environ["CURATE_CACHE"], ignore_errors=True)
 
 ROOT = Path(__file__).resolve().parent.parent
 BRIEF = ("train.samples_seen=512", "train.warmup=1", "train.seeds=[0]", "evaluate.bootstrap=50")

@@ -1,0 +1,127 @@
+"""Matching by characters: finds entries as substrings of spaced text, wherever they begin.
+
+For the scripts that are written without blanks, and for entries that lack a blank on one side. Spaced text, with its blanks, is
+a row of characters; a trie over characters is tried at each place of it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from curate.concepts.native import PADDING
+from curate.concepts.trie import NONE, Trie, emit, grow, grown, pairs, sets, walk
+from curate.concepts.words import BLOCK_TEXTS, block, block_bytes
+
+POINTS = 0x110000
+"""Unicode has that many code points; UTF-8 as Arrow checks it has no others."""
+PAGE = 256
+BLANK = 32
+KIND = np.zeros(128, np.uint8)
+"""What an ASCII character becomes: 1 a blank, 2 itself between blanks, 0 itself."""
+KIND[[9, 10, 13, 32]] = 1
+KIND[list(b",.;:?!`")] = 2
+
+
+class CharacterIndex(NamedTuple):
+    """Entries by characters."""
+
+    trie: Trie
+    pages: np.ndarray
+    """uint16, one for each 256 code points: which row of `records` has theirs."""
+    records: np.ndarray
+    """uint32, shape (rows, 256); row 0 is for pages of which no entry has a character."""
+
+
+@njit(inline="always")
+def _record(index, point):
+    return index.records[index.pages[point >> 8], point & 255]
+
+
+@njit(nogil=True, cache=True)
+def _scan(index, data, offsets, rows, kinds, records, lasts):
+    """The records of the spaced texts' characters, NONE behind each text. Returns their number."""
+    n, blank = 0, _record(index, BLANK)
+    for i in range(len(rows)):
+        records[n] = blank
+        n += 1
+        at, end = offsets[rows[i]], offsets[rows[i] + 1]
+        while at < end:
+            byte = np.int64(data[at])
+            if byte < 0x80:
+                kind = kinds[byte]
+                records[n] = blank
+                n += kind == 2
+                records[n] = blank if kind == 1 else _record(index, byte)
+                n += 1
+                records[n] = blank
+                n += kind == 2
+                at += 1
+                continue
+            if byte < 0xE0:
+                point = (byte & 0x1F) << 6 | data[at + 1] & 0x3F
+                at += 2
+            elif byte < 0xF0:
+                point = (byte & 0x0F) << 12 | np.int64(data[at + 1] & 0x3F) << 6 | data[at + 2] & 0x3F
+                at += 3
+            else:
+                point = (byte & 0x07) << 18 | np.int64(data[at + 1] & 0x3F) << 12
+                point |= np.int64(data[at + 2] & 0x3F) << 6 | data[at + 3] & 0x3F
+                at += 4
+            records[n] = _record(index, point)
+            n += 1
+        records[n], records[n + 1] = blank, NONE
+        lasts[i] = n + 1
+        n += 2
+    return n
+
+
+@njit(nogil=True, cache=True)
+def match(index, data, offsets, rows, kinds):
+    """As `words.match`; `data` is an array of uint8, and `kinds` is KIND."""
+    most = 3 * block_bytes(offsets, rows)
+    records, candidates, lasts = np.empty(most, np.uint32), np.empty(most, np.int64), np.empty(BLOCK_TEXTS, np.int64)
+    hits, places = np.empty(1024, np.int32), np.empty(1024, np.int64)
+    members, summary = sets(index.trie.entries)
+    out, counts, n, first = np.empty(max(1024, 4 * len(rows)), np.int32), np.empty(len(rows), np.int64), 0, 0
+    while first < len(rows):
+        last = block(offsets, rows, first)
+        number = _scan(index, data, offsets, rows[first:last], kinds, records, lasts)
+        found = pairs(index.trie, records, number, candidates)
+        hits, places, n_hits = walk(index.trie, records, candidates, found, hits, places)
+        while len(out) - n < number + n_hits + 64:
+            out = grown(out)
+        n = emit(
+            np.uint32(index.trie.entries), records, lasts[: last - first], hits, places, n_hits, members, summary,
+            out, n, counts[first:last],
+        )  # fmt: skip
+        first = last
+    return out[:n], counts
+
+
+# -- building
+
+
+def build(data: np.ndarray, offsets: np.ndarray, usable: np.ndarray) -> CharacterIndex:
+    """The index of padded entries, as UTF-8 bytes (uint8, PADDING spare ones) and offsets (int64); see `words.build`."""
+    points, first = _points(data, offsets, usable)
+    number = np.zeros(POINTS, np.int64)
+    number[points] = 1
+    known = np.flatnonzero(number)
+    number[known] = np.arange(len(known))
+    trie, found = grow(number[points], first, len(known))
+    used, row = np.unique(known // PAGE, return_inverse=True)
+    pages, records = np.zeros(POINTS // PAGE, np.uint16), np.full((len(used) + 1, PAGE), NONE, np.uint32)
+    pages[used] = np.arange(1, len(used) + 1)
+    records[row + 1, known % PAGE] = found
+    return CharacterIndex(trie, pages, records)
+
+
+def _points(data: np.ndarray, offsets: np.ndarray, usable: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Code points of all usable entries (int64), and where each entry's begin among them."""
+    points = np.frombuffer(data[: len(data) - PADDING].tobytes().decode().encode("utf-32-le"), np.uint32)
+    # A character begins at each byte that is not the second or later of one.
+    begins = np.concatenate([[0], np.cumsum(data[: offsets[-1]] & 0xC0 != 0x80)])[offsets]
+    kept = np.repeat(usable, np.diff(begins))
+    first = np.concatenate([[0], np.cumsum(np.where(usable, np.diff(begins), 0))])
+    return points[kept].astype(np.int64), first
