@@ -30,7 +30,7 @@ def _loading(kind: Any, size: int, result: Any, widen: Any = None) -> Any:
 
     def typed(typingctx: Any, base: Any, index: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            value = builder.load(_pointer(builder, *args, kind, size), align=size)
+            value = builder.load(_pointer(builder, args[0], args[1], kind, size), align=size)
             return getattr(builder, widen)(value, _I64) if widen else value
 
         return result(types.int64, types.int64), generate
@@ -44,7 +44,7 @@ def _storing(kind: Any, size: int, given: Any, narrow: bool = False) -> Any:
     def typed(typingctx: Any, base: Any, index: Any, value: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             value = builder.trunc(args[2], kind) if narrow else args[2]
-            builder.store(value, _pointer(builder, *args[:2], kind, size), align=size)
+            builder.store(value, _pointer(builder, args[0], args[1], kind, size), align=size)
             return context.get_dummy_value()
 
         return types.void(types.int64, types.int64, given), generate

@@ -3,7 +3,7 @@
 Numbers are int64 and hashes stay below 2**32, so that a product with FNV's prime never overflows. Text is an address too.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
