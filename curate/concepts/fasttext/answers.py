@@ -31,8 +31,9 @@ class Outputs(NamedTuple):
 
     columns: np.ndarray
     """float32, shape (dim, labels filled up): the output matrix, transposed, before the norms."""
+    with_norms: bool
     norms: np.ndarray
-    """float32, shape (labels,)."""
+    """float32, shape (labels,): factors of the products, all 1 without norms."""
     children: np.ndarray
     """int32, shape (2 * labels - 1, 2): left and right of a node of the Huffman tree; its leaves come first."""
     paths: np.ndarray
@@ -49,84 +50,94 @@ class Outputs(NamedTuple):
     """By what factor a leaf's probability may exceed a node's above it, roundings and fastText's 1e-5 in logs included."""
 
 
-@njit(forceinline=True)
+class Search(NamedTuple):
+    """Addresses of room for a search of the tree."""
+
+    nodes: int
+    """int32, and float64 their scores: a stack, of at most twice as many values as there are labels."""
+    scores: int
+    rights: int
+    """float32: of the inner nodes that the search came by, the probability of the right branch."""
+
+
+@njit(forceinline=True, error_model="numpy")
 def exp32(x: Any) -> Any:
     return np.float32(exp(np.float32(x)))
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, error_model="numpy")
 def _log32(x: Any) -> Any:
     """fastText's log: of a float32, never below that of 1e-5, and above 0 at 1."""
     return np.float32(log(np.float64(x) + 1e-5))
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, error_model="numpy")
 def _right(product: Any) -> Any:
     """The probability of a node's right branch."""
     return np.float32(1.0 / np.float64(np.float32(1.0) + exp32(-product)))
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, error_model="numpy")
 def _left(right: Any) -> Any:
     return np.float32(1.0 - np.float64(right))
 
 
-@njit(forceinline=True)
-def _wait(nodes: int, scores: int, n: int, node: int, score: float) -> int:
+@njit(forceinline=True, error_model="numpy")
+def _wait(search: Search, n: int, node: int, score: float) -> int:
     """Puts a node on top of a stack of n; its new height."""
-    put_int32(nodes, n, node)
-    put_float64(scores, n, np.float64(score))
+    put_int32(search.nodes, n, node)
+    put_float64(search.scores, n, np.float64(score))
     return n + 1
 
 
-@njit(forceinline=True)
-def _log_probability(outputs: Outputs, products: int, label: int) -> Any:
+@njit(forceinline=True, error_model="numpy")
+def _log_probability(outputs: Outputs, search: Search, label: int) -> Any:
+    """Of a leaf that a search has been to."""
     score = np.float32(0.0)
     for at in range(int64_at(outputs.path_ends, label), int64_at(outputs.path_ends, label + 1)):
         step = int32_at(outputs.paths, at)
-        right = _right(float32_at(products, step >> 1))
+        right = float32_at(search.rights, step >> 1)
         score = np.float32(score + _log32(right if step & 1 else _left(right)))
     return score
 
 
-@njit(cache=True, nogil=True)
-def depth_first(outputs: Outputs, products: int, nodes: int, scores: int) -> Any:
+@njit(cache=True, nogil=True, error_model="numpy")
+def depth_first(outputs: Outputs, products: int, search: Search) -> Any:
     """fastText's own search of the tree, left before right, which cuts what is below the best leaf so far."""
     n_labels, best, best_score = outputs.n_labels, NONE, np.float32(0.0)
-    n = _wait(nodes, scores, 0, 2 * n_labels - 2, 0.0)
+    n = _wait(search, 0, 2 * n_labels - 2, 0.0)
     least = _log32(np.float32(0.0))
     while n:
         n -= 1
-        node, score = int32_at(nodes, n), np.float32(float64_at(scores, n))
+        node, score = int32_at(search.nodes, n), np.float32(float64_at(search.scores, n))
         if score < least or (best != NONE and score < best_score):
             continue
         if node < n_labels:
             best, best_score = node, score
             continue
         right = _right(float32_at(products, node - n_labels))
-        n = _wait(nodes, scores, n, int32_at(outputs.children, 2 * node + 1), np.float32(score + _log32(right)))
-        n = _wait(nodes, scores, n, int32_at(outputs.children, 2 * node), np.float32(score + _log32(_left(right))))
+        n = _wait(search, n, int32_at(outputs.children, 2 * node + 1), np.float32(score + _log32(right)))
+        n = _wait(search, n, int32_at(outputs.children, 2 * node), np.float32(score + _log32(_left(right))))
     return best, best_score
 
 
-@njit(forceinline=True)
-def _clear_winner(outputs: Outputs, products: int, nodes: int, scores: int) -> int:
+@njit(forceinline=True, error_model="numpy")
+def _clear_winner(outputs: Outputs, products: int, search: Search) -> int:
     """The leaf that is more probable than any other by more than `slack`, or NONE when there may be none.
 
     Likelier branches go first, so few nodes are seen and no log is taken. What wins so clearly wins in any order.
     """
     n_labels, best, best_score, second = outputs.n_labels, NONE, 0.0, 0.0
-    n = _wait(nodes, scores, 0, 2 * n_labels - 2, 1.0)
+    n = _wait(search, 0, 2 * n_labels - 2, 1.0)
     while n:
         n -= 1
-        node, score = int32_at(nodes, n), float64_at(scores, n)
+        node, score = int32_at(search.nodes, n), float64_at(search.scores, n)
         while node >= n_labels and score * outputs.slack >= best_score:
-            right = np.float64(_right(float32_at(products, node - n_labels)))
-            side = np.int64(right >= 0.5)
-            likelier = max(right, 1.0 - right)
-            n = _wait(
-                nodes, scores, n, int32_at(outputs.children, 2 * node + 1 - side), score * (1.0 - likelier + 1e-5)
-            )
+            product = float32_at(products, node - n_labels)
+            right, side = _right(product), np.int64(product >= 0)
+            put_float32(search.rights, node - n_labels, right)
+            likelier = max(np.float64(right), 1.0 - np.float64(right))
+            n = _wait(search, n, int32_at(outputs.children, 2 * node + 1 - side), score * (1.0 - likelier + 1e-5))
             node, score = int32_at(outputs.children, 2 * node + side), score * (likelier + 1e-5)
         if node < n_labels:
             if score > best_score:
@@ -136,7 +147,7 @@ def _clear_winner(outputs: Outputs, products: int, nodes: int, scores: int) -> i
     return best if best_score > UNLIKELY and second * outputs.slack < best_score else NONE
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, error_model="numpy")
 def _likeliest(probabilities: int, n: int) -> Any:
     """fastText compares logs: those of tiny or nearly equal probabilities may be one number."""
     highest = np.float32(0.0)
@@ -151,7 +162,7 @@ def _likeliest(probabilities: int, n: int) -> Any:
     return best, best_score
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, error_model="numpy")
 def _softmax(products: int, n: int) -> None:
     highest, total = float32_at(products, 0), np.float32(0.0)
     for label in range(n):
@@ -163,7 +174,7 @@ def _softmax(products: int, n: int) -> None:
         put_float32(products, label, np.float32(float32_at(products, label) / total))
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, error_model="numpy")
 def _tabled_sigmoid(outputs: Outputs, x: Any) -> Any:
     if x > SIGMOID_LIMIT:
         return np.float32(1.0)
@@ -175,21 +186,15 @@ def _tabled_sigmoid(outputs: Outputs, x: Any) -> Any:
     )
 
 
-@njit(cache=True, nogil=True)
-def first_answer(outputs: Outputs, products: int, nodes: int, scores: int) -> Any:
-    """Label and log of its probability, float32; NONE where fastText has no answer. Overwrites `products`.
-
-    `nodes` (int32) and `scores` (float64) are room for twice as many values as there are labels.
-    """
+@njit(cache=True, nogil=True, error_model="numpy")
+def first_answer(outputs: Outputs, products: int, search: Search) -> Any:
+    """Label and log of its probability, float32; NONE where fastText has no answer. Overwrites `products`."""
     n = outputs.n_labels
-    for label in range(n):
-        if not np.isfinite(float32_at(products, label)):
-            return NONE, np.float32(0.0)
     if outputs.loss == HIERARCHICAL:
-        winner = _clear_winner(outputs, products, nodes, scores)
+        winner = _clear_winner(outputs, products, search)
         if winner == NONE:
-            return depth_first(outputs, products, nodes, scores)
-        return winner, _log_probability(outputs, products, winner)
+            return depth_first(outputs, products, search)
+        return winner, _log_probability(outputs, search, winner)
     if outputs.loss == SOFTMAX:
         _softmax(products, n)
     else:

@@ -12,6 +12,7 @@ SUPERVISED, HIERARCHICAL, NEGATIVE, SOFTMAX, ONE_VS_ALL = 3, 1, 2, 3, 4
 CENTROIDS = 256
 """Of each part of a row; one byte says which."""
 LONGEST_NGRAM, MOST_LABELS, MOST_BUCKETS = 64, 2**15 - 1, 2**27
+LARGEST = 1e15
 WIDEST_PART = 16
 """Values that one code may stand for: what a file unfolds to is bounded by its own size."""
 LABEL = b"__label__"
@@ -189,9 +190,10 @@ def _consistent(stored: Stored) -> None:
     else:
         _consistent_pruning(stored.pruned, settings.buckets, behind)
     for matrix, what in ((stored.inputs, "inputs"), (stored.outputs, "outputs")):
-        # A sum of values is finite or not with them; this makes no copy of a matrix that may be large.
-        if not np.isfinite(matrix.values.sum(dtype=np.float64)) or not np.isfinite(matrix.norms).all():
-            raise BadModel(f"{what}: values that are no numbers")
+        # So no sum or product of them overflows. Without a copy of a matrix that may be large; NaN is not below either.
+        high = max(float(matrix.values.max()), -float(matrix.values.min()))
+        if not high * max(1.0, float(np.abs(matrix.norms).max())) < LARGEST:
+            raise BadModel(f"{what}: values that are not below {LARGEST:g}")
 
 
 def _consistent_pruning(pruned: np.ndarray, buckets: int, rows: int) -> None:

@@ -64,6 +64,33 @@ put_float64 = _storing(_F64, 8, types.float64)
 
 
 @intrinsic
+def count_ones(typingctx: Any, word: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
+
+    return types.int64(types.int64), generate
+
+
+def magic_of(divisor: int) -> int:
+    """What `remainder` wants to know of a divisor of 1 to 2**32 - 1: the bits of ceil(2**64 / divisor), as an int64."""
+    return (-(-(2**64) // divisor) + 2**63) % 2**64 - 2**63
+
+
+@intrinsic
+def remainder(typingctx: Any, value: Any, divisor: Any, magic: Any) -> Any:
+    """value % divisor for values of 0 to 2**32 - 1 in two multiplications (Lemire, Kaser, Kurz: Faster Remainder, 2019)."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        value, divisor, magic = args
+        wide = ir.IntType(128)
+        fraction = builder.zext(builder.mul(value, magic), wide)
+        product = builder.mul(fraction, builder.zext(divisor, wide))
+        return builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), _I64)
+
+    return types.int64(types.int64, types.int64, types.int64), generate
+
+
+@intrinsic
 def add_rows(typingctx: Any, target: Any, matrix: Any, width: Any, rows: Any, n: Any) -> Any:
     """Adds 16 columns of some rows of a float32 matrix to 16 float32, in the order of the rows.
 
@@ -87,22 +114,25 @@ def add_rows(typingctx: Any, target: Any, matrix: Any, width: Any, rows: Any, n:
 
 @intrinsic
 def dot_columns(typingctx: Any, target: Any, matrix: Any, width: Any, vector: Any, n: Any) -> Any:
-    """Writes to 16 float32 the products of n float32 with 16 columns of n rows of a matrix. Addresses and order as above.
+    """Writes to 64 float32 the products of n float32 with 64 columns of n rows of a matrix. Addresses and order as above.
 
     Products are rounded before they are added, as on any machine without fused operations, for which fastText is compiled.
     """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         target, matrix, width, vector, n = args
-        total = cgutils.alloca_once_value(builder, ir.Constant(_LANES, [0.0] * 16))
+        totals = [cgutils.alloca_once_value(builder, ir.Constant(_LANES, [0.0] * 16)) for _ in range(4)]
         with cgutils.for_range(builder, n) as loop:
             value = builder.load(_pointer(builder, vector, loop.index, _F32, 4))
             first = builder.insert_element(ir.Constant(_LANES, ir.Undefined), value, ir.Constant(_I32, 0))
             spread = builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(_I32, 16), [0] * 16))
             place = _pointer(builder, matrix, builder.mul(loop.index, width), _LANES, 4)
-            product = builder.fmul(spread, builder.load(place, align=64))
-            builder.store(builder.fadd(builder.load(total), product), total)
-        builder.store(builder.load(total), builder.inttoptr(target, _LANES.as_pointer()), align=4)
+            for part, total in enumerate(totals):
+                values = builder.load(builder.gep(place, [ir.Constant(_I32, part)]), align=64)
+                builder.store(builder.fadd(builder.load(total), builder.fmul(spread, values)), total)
+        result = builder.inttoptr(target, _LANES.as_pointer())
+        for part, total in enumerate(totals):
+            builder.store(builder.load(total), builder.gep(result, [ir.Constant(_I32, part)]), align=4)
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 5), generate

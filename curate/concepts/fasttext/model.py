@@ -5,14 +5,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from curate.concepts.fasttext.answers import SIGMOID_LIMIT, SIGMOID_STEPS, Outputs, exp32
+from curate.concepts.fasttext.answers import SIGMOID_LIMIT, SIGMOID_STEPS, Outputs, Search, exp32
 from curate.concepts.fasttext.file import HIERARCHICAL, LABEL, SOFTMAX, BadModel, Stored
-from curate.concepts.fasttext.memory import addressed
+from curate.concepts.fasttext.memory import addressed, magic_of
 from curate.concepts.fasttext.predict import Inputs, Room, predict
 from curate.concepts.fasttext.rows import BLOCK, EOS, FEWEST_ROWS, Rows, hash_of, subwords_of
 
 LANES = 16
-"""Columns and labels are filled up with zeros to a multiple of these: 64 bytes."""
+"""Columns of the inputs are filled up with zeros to a multiple of these: 64 bytes."""
+LABEL_LANES = 64
 
 
 class Model(NamedTuple):
@@ -31,17 +32,15 @@ def answer(model: Model, text: np.ndarray, offsets: np.ndarray) -> tuple[np.ndar
     """
     rows, outputs, n = addressed(model.rows), addressed(model.outputs), len(model.labels)
     tokens = int(np.diff(offsets).max(initial=0)) // 2 + 2 if rows.word_ngrams > 1 else 0
-    space = [np.empty(rows.capacity, np.int32), np.empty(1, np.int64), np.empty(tokens, np.int64)]
-    space += [
-        np.empty(model.inputs.shape[1], np.float32),
-        np.empty(outputs.width, np.float32),
-        np.empty(2 * n, np.int32),
-        np.empty(2 * n),
-    ]
-    found, *others = (part.ctypes.data for part in space)
+    floats = [np.empty(size, np.float32) for size in (model.inputs.shape[1], outputs.width, n)]
+    found, added, hashes = np.empty(rows.capacity, np.int32), np.empty(1, np.int64), np.empty(tokens, np.int64)
+    nodes, waiting = np.empty(2 * n, np.int32), np.empty(2 * n, np.float64)
+    hidden, products, rights = (part.ctypes.data for part in floats)
+    search = Search(nodes.ctypes.data, waiting.ctypes.data, rights)
+    room = Room(found.ctypes.data, rows.capacity, added.ctypes.data, hashes.ctypes.data, hidden, products, search)
     codes, scores = np.empty(len(offsets) - 1, dtype=np.int16), np.empty(len(offsets) - 1, dtype=np.float32)
     inputs = Inputs(model.inputs.ctypes.data, model.inputs.shape[1], model.dim)
-    predict(rows, inputs, outputs, Room(found, rows.capacity, *others), text.ctypes.data, offsets, codes, scores)
+    predict(rows, inputs, outputs, room, text.ctypes.data, offsets, codes, scores)
     return codes, scores
 
 
@@ -55,9 +54,9 @@ def build(stored: Stored) -> Model:
     return Model(labels, inputs, stored.settings.dim, _rows(stored, buckets), _outputs(stored))
 
 
-def _filled(rows: int, columns: int) -> np.ndarray:
-    """Zeros, float32, columns a multiple of LANES, the first at a cache line."""
-    width = -(-columns // LANES) * LANES
+def _filled(rows: int, columns: int, lanes: int) -> np.ndarray:
+    """Zeros, float32, columns a multiple of `lanes`, the first at a cache line."""
+    width = -(-columns // lanes) * lanes
     space = np.zeros((rows * width + LANES) * 4, dtype=np.uint8)
     start = -space.ctypes.data % 64
     return space[start : start + rows * width * 4].view(np.float32).reshape(rows, width)
@@ -80,7 +79,7 @@ def _kept(stored: Stored) -> tuple[np.ndarray, np.ndarray]:
         np.bitwise_or.at(words, order >> 5, np.int64(1) << (order & 31))
         before = np.searchsorted(order, np.arange(len(words)) * 32)
         buckets = words | before << 32
-    inputs = _filled(len(chosen), values.shape[1])
+    inputs = _filled(len(chosen), values.shape[1], LANES)
     np.multiply(values[chosen], norms[chosen, None], out=inputs[:, : values.shape[1]])
     return inputs, buckets
 
@@ -100,7 +99,7 @@ def _rows(stored: Stored, buckets: np.ndarray) -> Rows:
         eos=place.get(EOS, -1),
         buckets=buckets,
         n_buckets=settings.buckets,
-        inverse=1 / max(settings.buckets, 1),
+        magic=magic_of(max(settings.buckets, 1)),
         pruned=stored.pruned is not None,
         min_chars=settings.min_chars,
         max_chars=settings.max_chars,
@@ -128,8 +127,8 @@ def _slots(place: dict[bytes, int]) -> np.ndarray:
 
 
 def _outputs(stored: Stored) -> Outputs:
-    values = stored.outputs.values
-    columns = _filled(values.shape[1], len(values))
+    values, norms = stored.outputs.values, stored.outputs.norms
+    columns = _filled(values.shape[1], len(values), LABEL_LANES)
     columns[:, : len(values)] = values.T
     tree = stored.settings.loss == HIERARCHICAL
     children = _huffman(stored.counts) if tree else np.full((len(values), 2), -1, dtype=np.int32)
@@ -137,7 +136,8 @@ def _outputs(stored: Stored) -> Outputs:
     lengths = [len(path) for path in paths]
     return Outputs(
         columns=columns,
-        norms=np.ascontiguousarray(stored.outputs.norms),
+        with_norms=bool((norms != 1).any()),
+        norms=np.ascontiguousarray(norms),
         children=children,
         paths=np.array([step for path in paths for step in path], dtype=np.int32),
         path_ends=np.cumsum([0, *lengths]),

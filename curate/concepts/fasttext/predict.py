@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from curate.concepts.fasttext.answers import NONE, Outputs, exp32, first_answer
+from curate.concepts.fasttext.answers import NONE, Outputs, Search, exp32, first_answer
 from curate.concepts.fasttext.file import LABEL
 from curate.concepts.fasttext.memory import (
     add_rows,
@@ -57,11 +57,10 @@ class Room(NamedTuple):
     """int64: of the tokens, where n-grams of words are wanted."""
     hidden: int
     products: int
-    nodes: int
-    waiting: int
+    search: Search
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, error_model="numpy")
 def _word(text: int, start: int, n: int) -> int:
     """The n bytes there as a little-endian number."""
     word = 0
@@ -70,23 +69,23 @@ def _word(text: int, start: int, n: int) -> int:
     return word
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, error_model="numpy")
 def _is_eos(text: int, start: int, end: int) -> bool:
     return end - start == 4 and _word(text, start, 4) == EOS_WORD
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, error_model="numpy")
 def _is_label(text: int, start: int, end: int) -> bool:
     return end - start >= 9 and byte_at(text, start + 8) == LABEL_LAST and _word(text, start, 8) == LABEL_WORD
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, error_model="numpy")
 def _add(inputs: Inputs, room: Room, n: int) -> None:
     for column in range(0, inputs.width, 16):
         add_rows(room.hidden + 4 * column, inputs.matrix + 4 * column, inputs.width, room.found, n)
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, error_model="numpy")
 def _make_room(inputs: Inputs, room: Room, n: int, wanted: int) -> int:
     """Adds up the rows found so far if there is no room for more; how many are left. Sums go on in the same order."""
     if n + wanted <= room.capacity:
@@ -96,7 +95,7 @@ def _make_room(inputs: Inputs, room: Room, n: int, wanted: int) -> int:
     return 0
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, error_model="numpy")
 def _known(rows: Rows, inputs: Inputs, room: Room, number: int, n: int) -> int:
     """The rows of a word of the dictionary."""
     first, last = int64_at(rows.subword_ends, number), int64_at(rows.subword_ends, number + 1)
@@ -106,7 +105,7 @@ def _known(rows: Rows, inputs: Inputs, room: Room, number: int, n: int) -> int:
     return n + last - first
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, error_model="numpy")
 def _unknown(rows: Rows, inputs: Inputs, room: Room, text: int, start: int, end: int, n: int) -> int:
     """The rows of a word that the dictionary lacks, block by block: words may be as long as texts."""
     for block in range(start, end, BLOCK):
@@ -117,7 +116,7 @@ def _unknown(rows: Rows, inputs: Inputs, room: Room, text: int, start: int, end:
     return n
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, error_model="numpy")
 def _of_words(rows: Rows, inputs: Inputs, room: Room, tokens: int, n: int) -> int:
     """The rows of n-grams of words, whose hashes count as signed."""
     for first in range(tokens):
@@ -129,7 +128,7 @@ def _of_words(rows: Rows, inputs: Inputs, room: Room, tokens: int, n: int) -> in
     return n
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, error_model="numpy")
 def _sum_rows(rows: Rows, inputs: Inputs, room: Room, text: int, start: int, end: int) -> int:
     """Adds the rows of text[start:end] to the hidden vector; how many they are."""
     n, tokens, at, closed = 0, 0, start, False
@@ -158,19 +157,20 @@ def _sum_rows(rows: Rows, inputs: Inputs, room: Room, text: int, start: int, end
     return int64_at(room.added, 0) + n
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, error_model="numpy")
 def _multiply(inputs: Inputs, outputs: Outputs, room: Room, n_rows: int) -> None:
     """Products of the mean of the rows with each output row."""
     share = np.float32(1.0 / n_rows)
     for column in range(inputs.dim):
         put_float32(room.hidden, column, float32_at(room.hidden, column) * share)
-    for label in range(0, outputs.width, 16):
+    for label in range(0, outputs.width, 64):
         dot_columns(room.products + 4 * label, outputs.columns + 4 * label, outputs.width, room.hidden, inputs.dim)
-    for label in range(outputs.n_labels):
-        put_float32(room.products, label, float32_at(room.products, label) * float32_at(outputs.norms, label))
+    if outputs.with_norms:
+        for label in range(outputs.n_labels):
+            put_float32(room.products, label, float32_at(room.products, label) * float32_at(outputs.norms, label))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def predict(
     rows: Rows, inputs: Inputs, outputs: Outputs, room: Room, text: int, offsets: Any, labels: Any, scores: Any
 ) -> None:
@@ -185,6 +185,6 @@ def predict(
         labels[row], scores[row] = NONE, np.float32(0.0)
         if n:
             _multiply(inputs, outputs, room, n)
-            label, score = first_answer(outputs, room.products, room.nodes, room.waiting)
+            label, score = first_answer(outputs, room.products, room.search)
             if label != NONE:
                 labels[row], scores[row] = label, exp32(score)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from curate.concepts.fasttext.memory import addressed, byte_at, int64_at, put_int32
+from curate.concepts.fasttext.memory import addressed, byte_at, count_ones, int64_at, put_int32, remainder
 
 EOS = b"</s>"
 FEWEST_ROWS = 4096
@@ -35,8 +35,8 @@ class Rows(NamedTuple):
     buckets: np.ndarray
     """int64: which buckets of pruned n-grams have a row, and where, see `model`."""
     n_buckets: int
-    inverse: float
-    """1 / n_buckets."""
+    magic: int
+    """For `remainder`s by n_buckets."""
     pruned: bool
     min_chars: int
     max_chars: int
@@ -93,35 +93,15 @@ def find(rows: Rows, text: int, start: int, end: int, code: int) -> int:
 
 
 @njit(forceinline=True)
-def _popcount(word: int) -> int:
-    word = word - ((word >> 1) & 0x55555555)
-    word = (word & 0x33333333) + ((word >> 2) & 0x33333333)
-    word = (word + (word >> 4)) & 0x0F0F0F0F
-    return ((word * 0x01010101) & MASK) >> 24
-
-
-@njit(forceinline=True)
 def push(rows: Rows, bucket: int, found: int, n: int) -> int:
     """Adds the row of a bucket, if there is one; the new number of rows."""
     if not rows.pruned:
         put_int32(found, n, rows.n_words + bucket)
         return n + 1
+    # Whether there is one nobody can foresee: it is written in either case, and then kept or not.
     word, bit = int64_at(rows.buckets, bucket >> 5), bucket & 31
-    if not (word >> bit) & 1:
-        return n
-    put_int32(found, n, rows.n_words + (word >> 32) + _popcount(word & ((1 << bit) - 1)))
-    return n + 1
-
-
-@njit(forceinline=True)
-def _bucket(rows: Rows, code: int) -> int:
-    """code % n_buckets for codes below 2**32: the quotient is off by one at most."""
-    rest = code - np.int64(code * rows.inverse) * rows.n_buckets
-    if rest < 0:
-        rest += rows.n_buckets
-    if rest >= rows.n_buckets:
-        rest -= rows.n_buckets
-    return rest
+    put_int32(found, n, rows.n_words + (word >> 32) + count_ones(word & ((1 << bit) - 1)))
+    return n + ((word >> bit) & 1)
 
 
 @njit(forceinline=True)
@@ -131,7 +111,7 @@ def _grown(rows: Rows, text: int, at: int, end: int, code: int, length: int, fou
         length += 1
         if at == end:
             if length >= rows.min_chars:
-                n = push(rows, _bucket(rows, mixed(code, 62)), found, n)
+                n = push(rows, remainder(mixed(code, 62), rows.n_buckets, rows.magic), found, n)
             break
         code = mixed(code, byte_at(text, at))
         at += 1
@@ -139,7 +119,7 @@ def _grown(rows: Rows, text: int, at: int, end: int, code: int, length: int, fou
             code = mixed(code, byte_at(text, at))
             at += 1
         if length >= rows.min_chars:
-            n = push(rows, _bucket(rows, code), found, n)
+            n = push(rows, remainder(code, rows.n_buckets, rows.magic), found, n)
     return n
 
 
