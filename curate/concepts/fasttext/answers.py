@@ -101,7 +101,7 @@ def _log_probability(outputs: Outputs, search: Search, label: int) -> Any:
     return score
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(error_model="numpy")
 def depth_first(outputs: Outputs, products: int, search: Search) -> Any:
     """fastText's own search of the tree, left before right, which cuts what is below the best leaf so far."""
     n_labels, best, best_score = outputs.n_labels, NONE, np.float32(0.0)
@@ -186,7 +186,7 @@ def _tabled_sigmoid(outputs: Outputs, x: Any) -> Any:
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(error_model="numpy")
 def first_answer(outputs: Outputs, products: int, search: Search) -> Any:
     """Label and log of its probability, float32; NONE where fastText has no answer. Overwrites `products`."""
     n = outputs.n_labels

@@ -8,8 +8,8 @@ import numpy as np
 from curate.concepts.fasttext.answers import SIGMOID_LIMIT, SIGMOID_STEPS, Outputs, Search, exp32
 from curate.concepts.fasttext.file import HIERARCHICAL, LABEL, SOFTMAX, BadModel, Stored
 from curate.concepts.fasttext.memory import addressed, magic_of
-from curate.concepts.fasttext.predict import Inputs, Room, predict
-from curate.concepts.fasttext.rows import BLOCK, EOS, FEWEST_ROWS, Rows, hash_of, subwords_of
+from curate.concepts.fasttext.predict import Inputs, Room, predict, subwords
+from curate.concepts.fasttext.rows import BLOCK, EOS, FEWEST_ROWS, Rows, hash_of
 
 LANES = 16
 """Columns of the inputs are filled up with zeros to a multiple of these: 64 bytes."""
@@ -108,10 +108,20 @@ def _rows(stored: Stored, buckets: np.ndarray) -> Rows:
         subword_ends=np.zeros(0, dtype=np.int64),
         capacity=0,
     )
-    subwords, subword_ends = subwords_of(plain)
-    longest = int(np.diff(subword_ends).max(initial=0))
-    capacity = max(FEWEST_ROWS, longest) + BLOCK * (settings.max_chars + 2)
-    return plain._replace(subwords=subwords, subword_ends=subword_ends, capacity=capacity)
+    lists = _subwords(plain)
+    capacity = max(FEWEST_ROWS, *(len(rows) for rows in lists)) + BLOCK * (settings.max_chars + 2)
+    ends = np.cumsum([len(rows) for rows in lists])
+    return plain._replace(subwords=np.concatenate(lists), subword_ends=ends, capacity=capacity)
+
+
+def _subwords(rows: Rows) -> list[np.ndarray]:
+    """The rows of each word, behind an empty list."""
+    longest = int(np.diff(rows.name_ends[: rows.n_words + 1]).max(initial=0))
+    found = np.empty((longest + 2) * (rows.max_chars + 1) + 1, dtype=np.int32)
+    inside, lists = addressed(rows), [np.empty(0, dtype=np.int32)]
+    for number in range(rows.n_words):
+        lists.append(found[: subwords(inside, number, found.ctypes.data)].copy())
+    return lists
 
 
 def _slots(place: dict[bytes, int]) -> np.ndarray:

@@ -1,8 +1,10 @@
 """fastText's first answer to each text of a buffer."""
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import xxhash
 from numba import njit
 
 from curate.concepts.fasttext.answers import NONE, Outputs, Search, exp32, first_answer
@@ -31,6 +33,7 @@ from curate.concepts.fasttext.rows import (
     ngrams,
     opening,
     push,
+    rows_of_word,
 )
 
 EOS_HASH, SIGN = hash_of(EOS), -1 << 32
@@ -170,14 +173,10 @@ def _multiply(inputs: Inputs, outputs: Outputs, room: Room, n_rows: int) -> None
             put_float32(room.products, label, float32_at(room.products, label) * float32_at(outputs.norms, label))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def predict(
+@njit(error_model="numpy")
+def _predict(
     rows: Rows, inputs: Inputs, outputs: Outputs, room: Room, text: int, offsets: Any, labels: Any, scores: Any
 ) -> None:
-    """Writes the label (int16, NONE where there is no answer) and probability (float32) of each text.
-
-    `text`: address of the bytes; `offsets`: int64, one more than there are texts. A newline in a text is a blank.
-    """
     for row in range(len(labels)):
         for column in range(inputs.width):
             put_float32(room.hidden, column, np.float32(0.0))
@@ -188,3 +187,39 @@ def predict(
             label, score = first_answer(outputs, room.products, room.search)
             if label != NONE:
                 labels[row], scores[row] = label, exp32(score)
+
+
+def _compiled(sources: str) -> tuple[Any, Any]:
+    """The kernels that are called from outside. `sources` is part of what Numba looks a compiled function up by, as all that a
+    function encloses is; by itself it takes the file of the function alone, and these contain those of other files."""
+
+    def predict(
+        rows: Rows, inputs: Inputs, outputs: Outputs, room: Room, text: int, offsets: Any, labels: Any, scores: Any
+    ) -> None:
+        """Writes the label (int16, NONE where there is no answer) and probability (float32) of each text.
+
+        `text`: address of the bytes; `offsets`: int64, one more than there are texts. A newline in a text is a blank.
+        """
+        sources  # noqa: B018
+        _predict(rows, inputs, outputs, room, text, offsets, labels, scores)
+
+    def subwords(rows: Rows, number: int, found: int) -> int:
+        """Writes to an address the rows of a word of the dictionary, int32; how many they are."""
+        sources  # noqa: B018
+        return rows_of_word(rows, number, found)
+
+    return _kept(predict), _kept(subwords)
+
+
+def _kept(kernel: Any) -> Any:
+    try:
+        return njit(cache=True, nogil=True)(kernel)
+    except RuntimeError:  # Neither the package's folder nor the user's cache can be written.
+        return njit(nogil=True)(kernel)
+
+
+def _sources() -> str:
+    return xxhash.xxh3_64_hexdigest(b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py"))))
+
+
+predict, subwords = _compiled(_sources())

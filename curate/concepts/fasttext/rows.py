@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from curate.concepts.fasttext.memory import addressed, byte_at, count_ones, int64_at, put_int32, remainder
+from curate.concepts.fasttext.memory import byte_at, count_ones, int64_at, put_int32, remainder
 
 EOS = b"</s>"
 FEWEST_ROWS = 4096
@@ -142,9 +142,9 @@ def ngrams(rows: Rows, text: int, first: int, last: int, end: int, found: int, n
     return n
 
 
-@njit(cache=True, nogil=True)
-def _subwords(rows: Rows, number: int, found: int) -> int:
-    """Writes the rows of a word; how many they are."""
+@njit(forceinline=True)
+def rows_of_word(rows: Rows, number: int, found: int) -> int:
+    """Writes the rows of a word of the dictionary; how many they are."""
     start, end = int64_at(rows.name_ends, number), int64_at(rows.name_ends, number + 1)
     put_int32(found, 0, number)
     n = 1
@@ -152,13 +152,3 @@ def _subwords(rows: Rows, number: int, found: int) -> int:
         n = opening(rows, rows.names, start, end, found, n)
         n = ngrams(rows, rows.names, start, end, end, found, n)
     return n
-
-
-def subwords_of(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
-    """`subwords` and `subword_ends` of all words."""
-    longest = int(np.diff(rows.name_ends[: rows.n_words + 1]).max(initial=0))
-    found = np.empty((longest + 2) * (rows.max_chars + 1) + 1, dtype=np.int32)
-    inside, lists = addressed(rows), [np.empty(0, dtype=np.int32)]
-    for number in range(rows.n_words):
-        lists.append(found[: _subwords(inside, number, found.ctypes.data)].copy())
-    return np.concatenate(lists), np.cumsum([len(part) for part in lists])
