@@ -216,6 +216,16 @@ def test_quantised_classifiers(lines, dictionary, tmp_path, loss, shrunk):
     agree(probes(lines, dictionary), path)
 
 
+@pytest.mark.parametrize("loss", ["hs", "softmax", "ova"])
+def test_ties(dictionary, tmp_path, loss):
+    """Nothing learnt: all labels are as likely, and which comes first is a matter of the order of the search."""
+    lines, path = tmp_path / "ties.txt", str(tmp_path / "ties.bin")
+    lines.write_text("".join(f"__label__l{label} {dictionary[label + 1]}\n" for label in range(256)))
+    trained(lines, loss=loss, dim=8, lr=0.0).save_model(path)
+    found = agree(dictionary[:300], path)
+    assert len(set(found.codes.tolist())) == 1 and found.scores.max() < 0.6
+
+
 def test_one_label(tmp_path, dictionary):
     lines = tmp_path / "one.txt"
     lines.write_text("__label__only a b c\n" * 20)

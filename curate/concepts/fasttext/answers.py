@@ -22,8 +22,6 @@ from curate.concepts.fasttext.memory import (
 
 SIGMOID_STEPS, SIGMOID_LIMIT = 512, 8
 NONE = -1
-UNLIKELY = 2e-5
-"""fastText cuts branches below 1e-5. What is well above cannot be cut."""
 
 
 class Outputs(NamedTuple):
@@ -103,14 +101,16 @@ def _log_probability(outputs: Outputs, search: Search, label: int) -> Any:
 
 @njit(error_model="numpy")
 def depth_first(outputs: Outputs, products: int, search: Search) -> Any:
-    """fastText's own search of the tree, left before right, which cuts what is below the best leaf so far."""
+    """fastText's own search of the tree, left before right, which cuts what is below the best leaf so far.
+
+    It cuts what is below 1e-5 too, which the likeliest of MOST_LABELS labels cannot be.
+    """
     n_labels, best, best_score = outputs.n_labels, NONE, np.float32(0.0)
     n = _wait(search, 0, 2 * n_labels - 2, 0.0)
-    least = _log32(np.float32(0.0))
     while n:
         n -= 1
         node, score = int32_at(search.nodes, n), np.float32(float64_at(search.scores, n))
-        if score < least or (best != NONE and score < best_score):
+        if best != NONE and score < best_score:
             continue
         if node < n_labels:
             best, best_score = node, score
@@ -144,7 +144,7 @@ def _clear_winner(outputs: Outputs, products: int, search: Search) -> int:
                 best, best_score, second = node, score, best_score
             else:
                 second = max(second, score)
-    return best if best_score > UNLIKELY and second * outputs.slack < best_score else NONE
+    return best if second * outputs.slack < best_score else NONE
 
 
 @njit(forceinline=True, error_model="numpy")

@@ -11,7 +11,7 @@ MAGIC, VERSIONS = 793712314, (11, 12)
 SUPERVISED, HIERARCHICAL, NEGATIVE, SOFTMAX, ONE_VS_ALL = 3, 1, 2, 3, 4
 CENTROIDS = 256
 """Of each part of a row; one byte says which."""
-LONGEST_NGRAM, MOST_LABELS, MOST_BUCKETS = 64, 2**15 - 1, 2**27
+LONGEST_NGRAM, LONGEST_WORD, MOST_LABELS, MOST_BUCKETS = 16, 2**16, 2**15 - 1, 2**27
 LARGEST = 1e15
 WIDEST_PART = 16
 """Values that one code may stand for: what a file unfolds to is bounded by its own size."""
@@ -109,6 +109,8 @@ def _settings(reader: _Reader) -> Settings:
         raise BadModel(f"model kind {settings.kind}: word vectors, no classifier ({SUPERVISED})")
     if settings.loss not in (HIERARCHICAL, NEGATIVE, SOFTMAX, ONE_VS_ALL):
         raise BadModel(f"loss {settings.loss} is not one of 1 to 4")
+    if settings.word_ngrams > LONGEST_NGRAM:
+        raise BadModel(f"n-grams of {settings.word_ngrams} words; limit {LONGEST_NGRAM}")
     if not 0 <= settings.min_chars <= LONGEST_NGRAM or not 0 <= settings.max_chars <= LONGEST_NGRAM:
         raise BadModel(f"n-grams of {settings.min_chars} to {settings.max_chars} characters; limit {LONGEST_NGRAM}")
     # Version 11 wrote the numbers, and its classifiers had no character n-grams.
@@ -124,6 +126,8 @@ def _dictionary(reader: _Reader) -> tuple[list[bytes], list[bytes], list[int], n
     names, counts = [], []
     for entry in range(size):
         names.append(reader.string(f"entry {entry} of {size}"))
+        if len(names[-1]) > LONGEST_WORD:
+            raise BadModel(f"entry {entry} of {size} has {len(names[-1])} bytes; limit {LONGEST_WORD}")
         counts.append(reader.number("<i8", f"count of entry {entry}"))
         if reader.number("i1", f"kind of entry {entry}") != (entry >= n_words):
             raise BadModel(f"entry {entry} of {size}: the first {n_words} are words, the others labels")
