@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -62,19 +63,29 @@ def of_states(state: pa.ChunkedArray | pa.Array, reason: pa.ChunkedArray | pa.Ar
     Raises LedgerError for an unknown state, a kept row with a reason, or a dropped or failed row without one.
     """
     counts: dict[str, Counter[str]] = {name: Counter() for name in STATES}
-    table = pa.table({"state": state, "reason": reason}).group_by(["state", "reason"]).aggregate([([], "count_all")])
-    for row in table.to_pylist():
-        if row["state"] not in counts:
-            raise LedgerError(f"unknown state {row['state']!r}; states are {STATES}")
-        if (row["state"] in (DROPPED, FAILED)) != (row["reason"] is not None):
-            raise LedgerError(f"a row with state {row['state']!r} has reason {row['reason']!r}")
-        counts[row["state"]][row["reason"] or ""] += row["count_all"]
+    (states, words), (reasons, why) = _encoded(state), _encoded(reason)
+    pairs = np.bincount(states * (len(why) + 1) + reasons, minlength=(len(words) + 1) * (len(why) + 1))
+    for pair in np.flatnonzero(pairs):
+        word, reason_word = [*words, None][pair // (len(why) + 1)], [*why, None][pair % (len(why) + 1)]
+        if word not in counts:
+            raise LedgerError(f"unknown state {word!r}; states are {STATES}")
+        if (word in (DROPPED, FAILED)) != (reason_word is not None):
+            raise LedgerError(f"a row with state {word!r} has reason {reason_word!r}")
+        counts[word][reason_word or ""] += int(pairs[pair])
     return Ledger(
         rows_in=len(state) - counts[GONE].total(),
         kept=counts[KEPT].total(),
         dropped=_merged(counts[DROPPED], {}),
         failed=_merged(counts[FAILED], {}),
     )
+
+
+def _encoded(words: pa.ChunkedArray | pa.Array) -> tuple[np.ndarray, list[str | None]]:
+    """A column as numbers (int64, the number of words for null) and the words that they stand for."""
+    whole = words.combine_chunks() if isinstance(words, pa.ChunkedArray) else words
+    whole = whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()
+    numbers = whole.indices.fill_null(len(whole.dictionary)).to_numpy().astype(np.int64)
+    return numbers, whole.dictionary.to_pylist()
 
 
 def alive(state: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:

@@ -21,6 +21,7 @@ TYPES: dict[str, pa.DataType] = {
     "list<int32>": pa.list_(pa.int32()),
     "list<string>": pa.list_(pa.string()),
 }
+ENCODED = pa.dictionary(pa.int32(), pa.string())
 EMBEDDING = "embedding"
 """A column type whose width is the model's: fixed_size_list<float16>[width]."""
 
@@ -33,6 +34,8 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     type: str
     about: str
     nullable: bool = False
+    distinct: bool = False
+    """Whether hardly any value comes twice: then Parquet is spared the search for repeats, which costs more than all else."""
     aliases: tuple[str, ...] = ()
 
 
@@ -51,6 +54,14 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The Arrow schema. Datasets with embeddings need their width."""
         return pa.schema([pa.field(n, self._type(n, embedding_width), c.nullable) for n, c in self.columns.items()])
 
+    def repeating(self) -> list[str]:
+        """The Parquet columns that are worth a dictionary."""
+        return [
+            name + (".list.element" if column.type.startswith("list") else "")
+            for name, column in self.columns.items()
+            if not column.distinct and column.type != EMBEDDING
+        ]
+
     def _type(self, name: str, width: int | None) -> pa.DataType:
         kind = self.columns[name].type
         if kind != EMBEDDING:
@@ -59,8 +70,9 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise SchemaError(f"{self.dataset}.{name} is an embedding: its width must be given")
         return pa.list_(pa.float16(), width)
 
-    def hold(self, table: pa.Table) -> pa.Table:
-        """The table with the schema's columns in the schema's order and types.
+    def hold(self, table: pa.Table, encoded: bool = False) -> pa.Table:
+        """The table with the schema's columns in the schema's order and types; where `encoded`, a column of strings may stay
+        the dictionary of strings that it came as, which Parquet writes as the same.
 
         Raises SchemaError for a missing or an unknown column, a type that does not cast safely, and a null in a
         column that is not nullable.
@@ -73,6 +85,8 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for name, column in self.columns.items():
             values = table.column(name)
             want = self._type(name, getattr(values.type, "list_size", None))
+            if encoded and want == pa.string() and values.type == ENCODED:
+                want = ENCODED
             if values.null_count and not column.nullable:
                 raise SchemaError(f"{self.dataset}.{name}: {values.null_count} nulls in a column that allows none")
             try:

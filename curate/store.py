@@ -287,7 +287,7 @@ class PartWriter:
 
     def write(self, table: pa.Table) -> None:
         """Appends one table as one row group. Raises SchemaError or LedgerError when it is not what it should be."""
-        table = self._schema.hold(table)
+        table = self._schema.hold(table, encoded=True)
         if self._counts_states:
             if "state" in table.column_names:
                 self.ledger += of_states(table["state"], table["reason"])
@@ -297,14 +297,18 @@ class PartWriter:
             self._open(table.schema)
         assert self._writer is not None
         if len(table):
-            self._writer.write_table(table, row_group_size=len(table))
+            self._writer.write_table(table.cast(self._writer.schema), row_group_size=len(table))
 
     def note(self, **counts: int) -> None:
         """Adds counts to the ledger's notes."""
         self.ledger += Ledger(notes=counts)
 
     def _open(self, arrow: pa.Schema) -> None:
-        self._writer = pq.ParquetWriter(self._file, arrow, compression="zstd")
+        # A reader is to find plain strings, and only embeddings need Arrow's own schema to come back as they were.
+        wide = any(pa.types.is_fixed_size_list(column.type) for column in arrow)
+        self._writer = pq.ParquetWriter(
+            self._file, arrow, compression="zstd", use_dictionary=self._schema.repeating(), store_schema=wide
+        )
 
     def abandon(self) -> None:
         """Forgets what was written; the file under it is about to be removed."""

@@ -7,12 +7,16 @@ import jobs  # noqa: F401 - before all others, see there
 
 # isort: split
 from functools import partial
+from typing import Any
+
+import msgspec
+import pyarrow as pa
 
 from curate import parts
 from curate.concepts import counting, entries, language, matching
-from curate.ledger import Ledger
-from curate.store import Part, part_name
-from jobs import engine
+from curate.recipe import Match
+from curate.store import Part
+from jobs import engine, reducing
 
 
 def run(run: engine.Run) -> None:
@@ -22,9 +26,8 @@ def run(run: engine.Run) -> None:
 
 def match(run: engine.Run) -> None:
     """The side table `matches`."""
-    settings, pairs = run.recipe.match, run.dataset("pairs")
-    marks = {f"metadata/{lang}": entries.fingerprint(settings.metadata, lang) for lang in settings.languages}
-    marks["language model"] = language.fingerprint(settings.language_model)
+    settings, pairs = resolved(run.recipe.match), run.dataset("pairs")
+    marks = lists(settings) | {"language model": language.fingerprint(settings.language_model)}
     plan = run.plan("matches", settings.identity(), ["pairs"], pairs.part_names(), **marks)
     function = partial(
         parts.annotate,
@@ -37,27 +40,39 @@ def match(run: engine.Run) -> None:
 
 
 def count(run: engine.Run) -> None:
-    """The dataset `counts`: a sum over parts, so its size is that of the entry lists and not of the pool."""
-    matches, target = run.dataset("matches"), run.dataset("counts")
-    plan = run.plan("counts", {}, ["matches"], [part_name(0)])
+    """The dataset `counts`: sums over parts by language, so its size is that of the entry lists and not of the pool."""
+    settings, matches, target = resolved(run.recipe.match), run.dataset("matches"), run.dataset("counts")
+    places = counting.parts_of(settings.languages)
+    plan = run.plan("counts", {}, ["matches"], sorted(set(places.values())))
+    numbers = {lang: int(part.removeprefix("part-")) for lang, part in places.items()}
+
+    def written(rows: pa.Table, part: str) -> str:
+        return msgspec.json.encode(counting.write(rows, target, plan, part)).decode()
 
     def launch(missing: list[str]) -> list[Part]:
-        partial_counts = engine.spark_rows(
-            run.engines,
-            partial(counting.count_part, matches=matches),
-            matches.part_names(),
-            "lang string, entry int, count long",
-        )
-        merged = (
-            partial_counts.groupBy("lang", "entry").sum("count").toArrow().rename_columns(["lang", "entry", "count"])
-        )
-        table = counting.merge(merged, merged.slice(0, 0))
-        account = Ledger(rows_in=len(table), kept=len(table), notes={"matches": sum(table["count"].to_pylist())})
-        with target.write_part(part_name(0), plan.hash, account) as out:
-            out.write(table)
-        return [parts.committed(target, part_name(0), plan)]
+        batches = reducing.batched(run.engines, matches.part_names())
+        columns = "lang string, entry int, count long"
+        rows = engine.spark_rows(run.engines, partial(counting.count_parts, matches=matches), batches, columns)
+        summed = rows.groupBy("lang", "entry").sum("count").withColumnRenamed("sum(count)", "count")
+        return reducing.spark_groups(summed, numbers, "lang", missing, written)
 
-    run.make(plan, launch)
+    def finish() -> dict[str, Any]:
+        matched = lists(settings) | {"rule": settings.rule}
+        return {"languages": counting.placed(target, plan.parts), "matched": matched}
+
+    run.make(plan, launch, finish)
+
+
+def resolved(settings: Match) -> Match:
+    """The settings with every language that has a list where the recipe says `all`."""
+    if "all" not in settings.languages:
+        return settings
+    return msgspec.structs.replace(settings, languages=tuple(entries.languages(settings.metadata)))
+
+
+def lists(settings: Match) -> dict[str, str]:
+    """Fingerprints of the entry lists."""
+    return {f"metadata/{lang}": entries.fingerprint(settings.metadata, lang) for lang in settings.languages}
 
 
 if __name__ == "__main__":

@@ -1,65 +1,207 @@
-"""How many texts match each entry: counted part by part, merged by addition."""
+"""How many texts match each entry: counted part by part, added up by language, merged over pools by addition.
 
-from collections.abc import Mapping
+The dataset `counts` has a row group for each language, and its manifest says in which part it stands; so a language's counts are
+read without the others', and nobody holds those of all languages unless all are in use.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numba import njit
 
-from curate import schema
-from curate.ledger import alive
-from curate.store import Dataset
+from curate import CurateError, schema
+from curate.ledger import Ledger, alive
+from curate.recipe import Balance
+from curate.store import Dataset, Part, Plan, part_name
 
 COLUMNS = ("state", "lang", "entries")
 """What counting reads of `matches`."""
+PARTS = 64
+"""Most parts of a `counts`: by language, so small ones share a part."""
 
 
-def count(matches: pa.Table) -> pa.Table:
-    """Counts of one batch of `matches`: lang, entry, count (`schemas/counts.yaml`), ordered by lang and entry."""
-    kept = matches.filter(alive(matches["state"])).select(["lang", "entries"]).combine_chunks()
-    # A row's list holds an entry once, so values are texts.
-    lists = pc.list_parent_indices(kept["entries"])
-    flat = pa.table({"lang": kept["lang"].take(lists), "entry": pc.list_flatten(kept["entries"])})
-    return _ordered(flat.group_by(["lang", "entry"]).aggregate([([], "count_all")]).rename_columns(_NAMES))
+class CountError(CurateError, ValueError):
+    """Counts that do not go together; the message says which, and what to do."""
 
 
-def merge(one: pa.Table, other: pa.Table) -> pa.Table:
-    """The counts of two pools, or of two parts of one, together."""
-    both = pa.concat_tables([one, other])
-    return _ordered(both.group_by(["lang", "entry"]).aggregate([("count", "sum")]).rename_columns(_NAMES))
+# -- counting
 
 
-def count_part(part: str, matches: Dataset) -> pa.Table:
-    """Counts of one part of `matches`, a row group at a time."""
-    total = _NOTHING
-    with matches.open_part(part) as file:
-        for group in range(file.num_row_groups):
-            total = merge(total, count(file.read_row_group(group, columns=list(COLUMNS))))
+class Tally:
+    """Counts in the making: for each language an int64 array by entry id, as long as the greatest id asks for."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, np.ndarray] = {}
+
+    def add(self, matches: pa.Table) -> None:
+        """Counts the kept rows of a batch of `matches`."""
+        kept = matches.filter(alive(matches["state"]))
+        lists, langs = kept["entries"].combine_chunks(), kept["lang"].combine_chunks().dictionary_encode()
+        offsets, ids = lists.offsets.to_numpy(), lists.values.to_numpy()
+        codes = langs.indices.to_numpy()
+        for code, lang in enumerate(langs.dictionary.to_pylist()):
+            rows = np.flatnonzero(codes == code)
+            counts = self._counts.get(lang, np.zeros(0, np.int64))
+            needed = greatest(offsets, ids, rows) + 1
+            if needed > len(counts):
+                counts = np.concatenate([counts, np.zeros(needed - len(counts), np.int64)])
+            # A row's list holds an entry once, so what is counted is texts.
+            tally(offsets, ids, rows, counts)
+            self._counts[lang] = counts
+
+    def table(self) -> pa.Table:
+        """The counts above 0 as rows of `counts`, ordered by lang and entry."""
+        tables = [rows_of(lang, counts) for lang, counts in sorted(self._counts.items())]
+        return pa.concat_tables([schema.load("counts").arrow().empty_table(), *tables])
+
+
+@njit(nogil=True, cache=True)
+def greatest(offsets, ids, rows):
+    """The greatest id in some rows' lists, -1 when there is none."""
+    found = -1
+    for row in rows:
+        if offsets[row + 1] > offsets[row]:
+            found = max(found, int(ids[offsets[row + 1] - 1]))  # Lists are ascending.
+    return found
+
+
+@njit(nogil=True, cache=True)
+def tally(offsets, ids, rows, counts):
+    """Adds 1 to the count of each id in some rows' lists."""
+    for row in rows:
+        for at in range(offsets[row], offsets[row + 1]):
+            counts[ids[at]] += 1
+
+
+def rows_of(lang: str, counts: np.ndarray) -> pa.Table:
+    """A language's counts above 0 as rows of `counts`."""
+    ids = np.flatnonzero(counts)
+    columns = {
+        "lang": pa.array([lang]).take(pa.array(np.zeros(len(ids), np.int64))),
+        "entry": ids,
+        "count": counts[ids],
+    }
+    return schema.load("counts").hold(pa.table(columns))
+
+
+def count_parts(parts: str, matches: Dataset) -> pa.Table:
+    """Counts of some parts of `matches` (their names, comma-separated) together, read a row group at a time."""
+    total = Tally()
+    for part in parts.split(","):
+        with matches.open_part(part) as file:
+            for group in range(file.num_row_groups):
+                total.add(file.read_row_group(group, columns=list(COLUMNS)))
+    return total.table()
+
+
+# -- the dataset
+
+
+def parts_of(languages: Sequence[str]) -> dict[str, str]:
+    """In which part of `counts` each language stands."""
+    number = min(len(languages), PARTS)
+    return {lang: part_name(i % number) for i, lang in enumerate(sorted(languages))}
+
+
+def write(rows: pa.Table, target: Dataset, plan: Plan, part: str) -> Part:
+    """Writes a part: lang, entry and count in any order, each pair once, of that part's languages alone."""
+    rows = rows.sort_by([("lang", "ascending"), ("entry", "ascending")])
+    matches = int(pc.sum(rows["count"]).as_py() or 0)
+    account = Ledger(rows_in=len(rows), kept=len(rows), notes={"matches": matches})
+    with target.write_part(part, plan.hash, account) as out:
+        for lang in rows["lang"].unique().to_pylist():
+            out.write(rows.filter(pc.equal(rows["lang"], lang)))
+    record = target.committed(part, plan.hash)
+    assert record is not None
+    return record
+
+
+def placed(target: Dataset, parts: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Where each language's counts stand, for the manifest: {lang: {part, group, entries, matches}}."""
+    found = {}
+    for part in parts:
+        with target.open_part(part) as file:
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group, columns=["lang", "count"])
+                place = {"part": part, "group": group, "entries": len(table), "matches": pc.sum(table["count"]).as_py()}
+                found[table["lang"][0].as_py()] = place
+    return found
+
+
+# -- reading, and merging pools
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The `counts` of one or several workdirs taken together: those of `added` less those of `removed`."""
+
+    added: tuple[Dataset, ...]
+    removed: tuple[Dataset, ...] = ()
+
+    def languages(self) -> list[str]:
+        """All languages with a count."""
+        return sorted({lang for counts in self.added for lang in counts.require().extra["languages"]})
+
+    def of(self, lang: str) -> np.ndarray:
+        """A language's counts: int64 by entry id, 0 where no text matches.
+
+        Raises CountError when more is removed than there is.
+        """
+        total = added_up([of_language(counts, lang) for counts in self.added])
+        gone = added_up([of_language(counts, lang) for counts in self.removed])
+        total, gone = (np.pad(one, (0, max(len(total), len(gone)) - len(one))) for one in (total, gone))
+        short = np.flatnonzero(gone > total)
+        if len(short):
+            raise CountError(
+                f"balance.remove_counts: entry {short[0]} of {lang!r} has {total[short[0]]:,} matches, and "
+                f"{gone[short[0]]:,} are to be removed; was that pool ever added to {self.added[0].workdir}?"
+            )
+        return total - gone
+
+    def check(self) -> None:
+        """Raises CountError when not all were matched by one rule against the same entry lists."""
+        first = self.added[0]
+        mine = first.require().extra["matched"]
+        for other in (*self.added[1:], *self.removed):
+            theirs = other.require().extra["matched"]
+            for what in sorted({*mine, *theirs}):
+                if what in mine and what in theirs and mine[what] != theirs[what]:
+                    raise CountError(
+                        f"{other.root}: its {what} is {theirs[what]!r}, that of {first.root} is {mine[what]!r}; ids mean "
+                        f"something else there: run the stage match on {other.workdir} again with the same lists and rule"
+                    )
+
+
+def sources(workdir: str, settings: Balance) -> Pool:
+    """The counts that balance decides by: the workdir's own, and those that the recipe adds and removes."""
+    added = tuple(Dataset(place, "counts") for place in (workdir, *settings.add_counts))
+    return Pool(added, tuple(Dataset(place, "counts") for place in settings.remove_counts))
+
+
+def of_language(counts: Dataset, lang: str) -> np.ndarray:
+    """A language's counts in one dataset: int64 by entry id; empty when it has none."""
+    place = counts.require().extra["languages"].get(lang)
+    if place is None:
+        return np.zeros(0, np.int64)
+    with counts.open_part(place["part"]) as file:
+        return dense(file.read_row_group(place["group"], columns=["entry", "count"]))
+
+
+def dense(rows: pa.Table) -> np.ndarray:
+    """Counts by entry id, int64, 0 where there is no row."""
+    ids = rows["entry"].to_numpy()
+    counts = np.zeros(int(ids.max(initial=-1)) + 1, np.int64)
+    counts[ids] = rows["count"].to_numpy()
+    return counts
+
+
+def added_up(counts: Sequence[np.ndarray]) -> np.ndarray:
+    """The sum of arrays by entry id, as long as the longest."""
+    total = np.zeros(max((len(one) for one in counts), default=0), np.int64)
+    for one in counts:
+        total[: len(one)] += one
     return total
-
-
-def read(counts: Dataset) -> Mapping[str, np.ndarray]:
-    """The dataset `counts` as `dense` gives it."""
-    nothing = schema.load("counts").arrow().empty_table()
-    return dense(pa.concat_tables([nothing, *counts.batches()]))
-
-
-def dense(counts: pa.Table) -> Mapping[str, np.ndarray]:
-    """For each language the counts as an array by entry id, int64, 0 where no text matches."""
-    arrays = {}
-    for lang in counts["lang"].unique().to_pylist():
-        rows = counts.filter(pc.equal(counts["lang"], lang))
-        ids = rows["entry"].to_numpy()
-        arrays[lang] = np.zeros(int(ids.max()) + 1, dtype=np.int64)
-        arrays[lang][ids] = rows["count"].to_numpy()
-    return arrays
-
-
-def _ordered(counts: pa.Table) -> pa.Table:
-    return counts.sort_by([("lang", "ascending"), ("entry", "ascending")])
-
-
-_NAMES = ["lang", "entry", "count"]
-_NOTHING = pa.table(
-    {"lang": pa.array([], pa.string()), "entry": pa.array([], pa.int32()), "count": pa.array([], pa.int64())}
-)

@@ -39,8 +39,8 @@ class CacheError(CurateError, RuntimeError):
 class Index(NamedTuple):
     """What finds the entries of one list by one rule. Either part is None where no entry asks for it."""
 
-    ids: np.ndarray
-    """int32, one for each entry of the list, ascending."""
+    ids: np.ndarray | None
+    """int32, one for each entry of the list, ascending; None where they are 0, 1, 2, ... and so the places themselves."""
     words: WordIndex | None
     characters: CharacterIndex | None
 
@@ -58,7 +58,7 @@ class Index(NamedTuple):
         if not found:
             return np.empty(0, np.int32), np.zeros(len(rows), np.int64)
         places, counts = found[0] if len(found) == 1 else _merged(*found[0], *found[1])
-        return self.ids[places], counts
+        return (places if self.ids is None else self.ids[places]), counts
 
 
 def buffers(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
@@ -96,7 +96,7 @@ def build(table: pa.Table, rule: str) -> Index:
     by_words, by_characters = usable & apart, usable & ~apart
     ids = table["id"].to_numpy().astype(np.int32)
     return Index(
-        ids,
+        None if np.array_equal(ids, np.arange(len(ids))) else ids,
         words.build(*_bytes(texts), by_words) if by_words.any() else None,
         characters.build(*_bytes(padded_all(texts, rule)), by_characters) if by_characters.any() else None,
     )
@@ -215,6 +215,6 @@ def _nested(prefix: str, kind: type, arrays: dict[str, np.ndarray]) -> Any:
             there = any(found.startswith(place + ".") for found in arrays)
             values.append(_nested(place, KINDS[place], arrays) if there else None)
         else:
-            array = arrays[place]
-            values.append(int(array[()]) if array.ndim == 0 else array)
+            array = arrays.get(place)
+            values.append(int(array[()]) if array is not None and array.ndim == 0 else array)
     return kind(*values)

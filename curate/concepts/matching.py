@@ -74,7 +74,7 @@ def one_array(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
-def _words(codes: np.ndarray, words: tuple[str, ...]) -> pa.Array:
+def _words(codes: np.ndarray, words: tuple[str, ...]) -> pa.DictionaryArray:
     """Strings by their numbers; null for -1."""
     numbers = pa.array(codes.astype(np.int32), mask=codes < 0)
-    return pa.DictionaryArray.from_arrays(numbers, pa.array(words, pa.string())).cast(pa.string())
+    return pa.DictionaryArray.from_arrays(numbers, pa.array(words, pa.string()))

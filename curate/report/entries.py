@@ -28,11 +28,13 @@ def entries(workdir: str, recipe: Recipe) -> list[dict[str, Any]] | None:
     """
     if not all(Dataset(workdir, name).manifest() for name in ("counts", "matches", "balanced")):
         return None
-    before = counting.read(Dataset(workdir, "counts"))
-    after, pairs = _after(Dataset(workdir, "matches"), Dataset(workdir, "balanced"), before)
-    t = recipe.balance.t
+    counts, balanced = Dataset(workdir, "counts"), Dataset(workdir, "balanced")
+    before = {lang: counting.of_language(counts, lang) for lang in counts.require().extra["languages"]}
+    after, pairs = _after(Dataset(workdir, "matches"), balanced, before)
+    decided = balanced.require().extra
     accounts = [
-        _account(lang, before[lang], after[lang], t) | {"pairs_matched": pairs[lang][0], "pairs_kept": pairs[lang][1]}
+        _account(lang, before[lang], after[lang], decided["t"][lang])
+        | {"pairs_matched": pairs[lang][0], "pairs_kept": pairs[lang][1], "tail_share_of_t": decided["tail_share"]}
         for lang in before
     ]
     for account in accounts:
@@ -50,14 +52,15 @@ def _after(
     pairs = dict.fromkeys(before, (0, 0))
     sides = zip(matches.batches(["lang", "entries", "state"]), balanced.batches(["state"]), strict=True)
     for table, decision in sides:
-        kept, alive = pc.equal(decision["state"], "kept"), pc.equal(table["state"], "kept")
-        for lang in before:
-            mine = pc.fill_null(pc.equal(table["lang"], lang), False)
-            rows = table.filter(pc.and_(mine, kept))
-            ids = pc.list_flatten(rows["entries"].combine_chunks()).to_numpy(zero_copy_only=False)
-            after[lang] += np.bincount(ids, minlength=len(after[lang])) if len(ids) else 0
-            matched, stayed = pairs[lang]
-            pairs[lang] = (matched + (pc.sum(pc.and_(mine, alive)).as_py() or 0), stayed + len(rows))
+        kept, alive = (pc.equal(column, "kept").to_numpy() for column in (decision["state"], table["state"]))
+        langs = table["lang"].combine_chunks().dictionary_encode()
+        codes, lists = langs.indices.fill_null(-1).to_numpy(), table["entries"].combine_chunks()
+        for code, lang in enumerate(langs.dictionary.to_pylist()):
+            if lang in before:
+                rows = np.flatnonzero(kept & (codes == code))
+                counting.tally(lists.offsets.to_numpy(), lists.values.to_numpy(), rows, after[lang])
+                matched, stayed = pairs[lang]
+                pairs[lang] = (matched + int((alive & (codes == code)).sum()), stayed + len(rows))
     return after, pairs
 
 

@@ -7,11 +7,12 @@ import pyarrow as pa
 import pytest
 
 from curate import schema
-from curate.concepts.balancing import balance, entry_probability, keep_probability
+from curate.concepts.balancing import balance, chosen_texts, entry_probability, keep_probability, odds
 from curate.ledger import of_states
 from curate.recipe import Balance
 from curate.uid import pair_uid
 
+NOTHING = np.zeros(0, np.int64)
 COUNTS = {"en": np.array([1, 5, 50, 500, 5000, 0])}
 
 
@@ -31,6 +32,12 @@ def matches(n: int = 3000) -> pa.Table:
     )
 
 
+def decided(table: pa.Table, counts: dict[str, np.ndarray], asked: Balance, seed: int, chosen=None) -> pa.Table:
+    """The stage's work, with one t for all languages, held to its schema."""
+    out = balance(table, lambda lang: odds(counts.get(lang, NOTHING), asked.t), asked, seed, chosen)
+    return schema.load("balanced").hold(out)
+
+
 def test_the_union_of_a_tenth_and_three_tenths():
     p = keep_probability(np.array([0, 1, 0]), np.array([0, 2, 3]), np.array([0.1, 0.3]))
     np.testing.assert_allclose(p, [0.37, 0.1], rtol=1e-15)
@@ -42,7 +49,7 @@ def test_entries_up_to_t_keep_everything():
 
 def test_rows_are_kept_where_the_draw_is_below_the_probability():
     table = matches()
-    out = schema.load("balanced").hold(balance(table, COUNTS, Balance(t=20), seed=3))
+    out = decided(table, COUNTS, Balance(t=20), seed=3)
     for before, row in zip(table.to_pylist(), out.to_pylist(), strict=True):
         if before["state"] != "kept":
             assert (row["state"], row["draw"], row["keep_probability"]) == ("gone", None, None)
@@ -58,7 +65,7 @@ def test_inclusion_frequency_is_the_probability_within_four_sigma():
     table, seeds = matches(500), 400
     kept = np.zeros(len(table))
     for seed in range(seeds):
-        out = balance(table, COUNTS, Balance(t=20), seed)
+        out = decided(table, COUNTS, Balance(t=20), seed)
         kept += np.array([state == "kept" for state in out["state"].to_pylist()])
     p = np.nan_to_num(np.array(out["keep_probability"].to_pylist(), dtype=float))
     z = (kept - seeds * p)[(p > 0) & (p < 1)] / np.sqrt(seeds * p * (1 - p))[(p > 0) & (p < 1)]
@@ -71,7 +78,7 @@ def test_inclusion_frequency_is_the_probability_within_four_sigma():
 def test_a_smaller_threshold_keeps_a_subset():
     table, previous = matches(), set()
     for t in (1, 2, 3, 7, 20, 100, 499, 501, 10_000):
-        out = balance(table, COUNTS, Balance(t=t), seed=0)
+        out = decided(table, COUNTS, Balance(t=t), seed=0)
         kept = {row["uid"] for row in out.to_pylist() if row["state"] == "kept"}
         assert previous <= kept
         previous = kept
@@ -80,30 +87,93 @@ def test_a_smaller_threshold_keeps_a_subset():
 
 def test_decisions_do_not_depend_on_how_the_rows_are_cut():
     table, settings = matches(), Balance(t=20, baseline_fraction=0.4)
-    whole = balance(table, COUNTS, settings, 1)
+    whole = decided(table, COUNTS, settings, 1)
     order = np.random.default_rng(0).permutation(len(table))
-    pieces = [balance(table.take(order[i : i + 77]), COUNTS, settings, 1) for i in range(0, len(table), 77)]
+    pieces = [decided(table.take(order[i : i + 77]), COUNTS, settings, 1) for i in range(0, len(table), 77)]
     assert pa.concat_tables(pieces).sort_by("uid").equals(whole.combine_chunks().sort_by("uid"))
 
 
 def test_the_baseline_is_drawn_from_all_rows_and_apart_from_the_balance():
     table = matches()
-    out = balance(table, COUNTS, Balance(t=20, baseline_fraction=0.25), 0)
+    out = decided(table, COUNTS, Balance(t=20, baseline_fraction=0.25), 0)
     drawn = np.array(out["baseline"].to_pylist())
     state = np.array(out["state"].to_pylist())
     for group in ("kept", "dropped", "gone"):
         n = (state == group).sum()
         assert abs(drawn[state == group].sum() - n / 4) < 4 * math.sqrt(n * 3 / 16)
-    assert balance(table, COUNTS, Balance(t=20, baseline_fraction=0.0), 0)["baseline"].to_pylist() == [False] * len(
+    assert decided(table, COUNTS, Balance(t=20, baseline_fraction=0.0), 0)["baseline"].to_pylist() == [False] * len(
         table
     )
-    assert balance(table, COUNTS, Balance(t=20, baseline_fraction=1.0), 0)["baseline"].to_pylist() == [True] * len(
+    assert decided(table, COUNTS, Balance(t=20, baseline_fraction=1.0), 0)["baseline"].to_pylist() == [True] * len(
         table
     )
 
 
 def test_counts_of_another_pool_are_refused():
     with pytest.raises(ValueError, match="no count"):
-        balance(matches(), {"en": np.array([1, 5])}, Balance(), 0)
+        decided(matches(), {"en": np.array([1, 5])}, Balance(), 0)
     with pytest.raises(ValueError, match="no count"):
-        balance(matches(), {}, Balance(), 0)
+        decided(matches(), {}, Balance(), 0)
+
+
+def test_every_matched_pair_passes_where_training_draws():
+    table = matches()
+    out, offline = decided(table, COUNTS, Balance(t=20, online=True), 0), decided(table, COUNTS, Balance(t=20), 0)
+    assert set(out["state"].to_pylist()) == {"kept", "gone"}
+    for column in ("keep_probability", "draw", "baseline"):
+        assert out[column].equals(offline[column])
+
+
+# -- one text per image
+
+
+def images(n: int = 400) -> tuple[pa.ChunkedArray, pa.ChunkedArray, np.ndarray]:
+    """Images with one to five texts each, some of which matched."""
+    chance = np.random.default_rng(0)
+    sizes = chance.integers(1, 6, n)
+    image_uids = [f"{i:032x}" for i in range(n) for _ in range(sizes[i])]
+    uids = [pair_uid(image, str(row)) for row, image in enumerate(image_uids)]
+    return pa.chunked_array([image_uids]), pa.chunked_array([uids]), chance.random(len(uids)) < 0.7
+
+
+def test_each_image_with_a_match_has_one_text_and_it_matched():
+    image_uids, uids, matched = images()
+    chosen = chosen_texts(image_uids, uids, matched, 0)
+    assert not (chosen & ~matched).any()
+    names = np.array(image_uids.to_pylist())
+    assert sorted(names[chosen].tolist()) == sorted(set(names[matched].tolist()))
+
+
+def test_texts_of_an_image_are_chosen_equally_often():
+    image_uids, uids, matched = images(200)
+    seeds = 300
+    times = sum(chosen_texts(image_uids, uids, matched, seed).astype(int) for seed in range(seeds))
+    names = np.array(image_uids.to_pylist())
+    for image in set(names[matched]):
+        mine = times[(names == image) & matched]
+        share = 1 / len(mine)
+        assert mine.sum() == seeds
+        assert (np.abs(mine - seeds * share) <= 4.5 * math.sqrt(seeds * share * (1 - share))).all()
+
+
+def test_the_choice_does_not_depend_on_the_balance_or_on_other_images():
+    image_uids, uids, matched = images()
+    whole = chosen_texts(image_uids, uids, matched, 5)
+    names = np.array(image_uids.to_pylist())
+    border = int(np.flatnonzero(names[1:] != names[:-1])[150]) + 1
+    halves = [
+        chosen_texts(image_uids[cut], uids[cut], matched[cut], 5) for cut in (slice(0, border), slice(border, None))
+    ]
+    assert np.concatenate(halves).tolist() == whole.tolist()
+    assert chosen_texts(image_uids[:0], uids[:0], matched[:0], 5).tolist() == []
+
+
+def test_the_others_are_dropped_for_that():
+    table = matches(300)
+    matched = np.array([state == "kept" for state in table["state"].to_pylist()])
+    chosen = matched & (np.arange(300) % 2 == 0)
+    out = decided(table, COUNTS, Balance(t=20), 0, chosen)
+    plain = decided(table, COUNTS, Balance(t=20), 0)
+    reasons = np.array([reason or "" for reason in out["reason"].to_pylist()])
+    assert ((reasons == "other_text") == (matched & ~chosen)).all()
+    assert out.filter(pa.array(chosen)).equals(plain.filter(pa.array(chosen)))

@@ -35,9 +35,9 @@ def matched(pool_pairs, engines, tmp_path_factory):
 def test_the_side_table_is_what_the_library_says(matched, engines, tmp_path):
     data = balanced(matched, tmp_path / "w", engines, "balance.t=5", "balance.baseline_fraction=0.5", "seed=9")
     matches = Dataset(str(matched), "matches")
-    counts = counting.read(Dataset(str(matched), "counts"))
+    counts = counting.of_language(Dataset(str(matched), "counts"), "en")
     whole = pa.concat_tables(matches.batches())
-    expected = balancing.balance(whole, counts, Balance(t=5, baseline_fraction=0.5), 9)
+    expected = balancing.balance(whole, lambda lang: balancing.odds(counts, 5), Balance(t=5, baseline_fraction=0.5), 9)
     assert pa.concat_tables(data.batches()).to_pylist() == expected.to_pylist()
     assert data.part_names() == matches.part_names()
     ledger = data.require().ledger
@@ -48,10 +48,12 @@ def test_the_demos_threshold_cuts_the_head_and_spares_the_tail(matched, engines,
     data = balanced(matched, tmp_path / "w", engines)
     t = recipe.load("demo").balance.t
     kept = {uid for uid, row in rows(data).items() if row["state"] == "kept"}
-    before = counting.read(Dataset(str(matched), "counts"))["en"]
+    before = counting.of_language(Dataset(str(matched), "counts"), "en")
     matches = pa.concat_tables(Dataset(str(matched), "matches").batches())
     chosen = matches.filter(pa.array([uid in kept for uid in matches["uid"].to_pylist()]))
-    after = counting.dense(counting.count(chosen))["en"]
+    tally = counting.Tally()
+    tally.add(chosen)
+    after = counting.dense(tally.table())
     head = int(before.argmax())
     assert after[head] < 0.8 * before[head]
     tail = (before > 0) & (before <= t)
@@ -77,3 +79,31 @@ def test_decisions_do_not_depend_on_the_parts(matched, engines, tmp_path, make_d
     match.run(run)
     balance.run(run)
     assert rows(Dataset(str(one), "balanced")) == whole
+
+
+def test_one_text_of_an_image_stays_wherever_row_groups_end(matched, engines, tmp_path, make_dataset):
+    alone = rows(balanced(matched, tmp_path / "w", engines, "balance.t=1000000", "balance.one_text_per_image=true"))
+    pairs = pa.concat_tables(Dataset(str(matched), "pairs").batches())
+    images = dict(zip(pairs["uid"].to_pylist(), pairs["image_uid"].to_pylist(), strict=True))
+    kept = [images[uid] for uid, row in alone.items() if row["state"] == "kept"]
+    matched_images = {images[uid] for uid, row in alone.items() if row["state"] != "gone"}
+    assert len(kept) == len(set(kept)) and set(kept) == matched_images
+    assert any(row["reason"] == "other_text" for row in alone.values())
+    # The same rows in row groups of seven: images with several texts then straddle them.
+    small = tmp_path / "small"
+    make_dataset(small, "pairs", [[pairs.slice(at, 7) for at in range(0, len(pairs), 7)]])
+    run = engine.Run(recipe.load("demo", ["balance.t=1000000", "balance.one_text_per_image=true"]), str(small), engines)
+    match.run(run)
+    balance.run(run)
+    assert rows(Dataset(str(small), "balanced")) == alone
+
+
+def test_another_pools_counts_count_and_are_an_input(matched, engines, tmp_path):
+    twice = balanced(matched, tmp_path / "w", engines, "balance.t=4", f"balance.add_counts=[{matched}]")
+    half = balanced(matched, tmp_path / "half", engines, "balance.t=2")
+    # With all counts doubled, and t doubled, every probability is what it was.
+    assert rows(twice) == rows(half)
+    assert twice.require().extra == {"t": {"en": 4}, "tail_share": None}
+    run = engine.Run(recipe.load("demo", ["balance.t=4"]), str(tmp_path / "w"), engines)
+    with pytest.raises(Exception, match=r"add_counts 1 was .*--redo balance"):
+        balance.run(run)
