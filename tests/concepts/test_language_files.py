@@ -130,7 +130,7 @@ def test_random_damage_gives_an_error_or_answers(model, tmp_path, seed):
     """Most of it where sizes stand. An answer from a damaged matrix is as good as any, but it is one of the labels."""
     chance, (at, pruned) = random.Random(seed), after_entries(model)
     places = (
-        range(0, ENTRIES + 200),
+        range(ENTRIES + 200),
         range(at - 200, at + 100),
         range(at + 8 * pruned - 8, at + 8 * pruned + 80),
         range(len(model)),
