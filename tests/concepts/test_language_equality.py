@@ -2,6 +2,7 @@
 
 import random
 from itertools import pairwise
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -235,6 +236,13 @@ def test_kernels_run_where_no_compiled_code_can_be_kept():
     with pytest.raises(RuntimeError, match="no locator"):
         numba.njit(cache=True)(names["double"])
     assert _kept(names["double"])(21) == 42
+
+
+def test_version_11_had_no_character_ngrams(dictionary, tmp_path):
+    data, path = Path(locate(MODEL)).read_bytes(), tmp_path / "old.ftz"
+    path.write_bytes(data[:4] + b"\x0b" + data[5:])
+    chance = random.Random(13)
+    agree([sentence(chance, dictionary) for _ in range(1000)], str(path))
 
 
 def test_one_label(tmp_path, dictionary):

@@ -186,7 +186,7 @@ def _consistent(stored: Stored) -> None:
         raise BadModel(
             f"inputs {inputs.shape}, outputs {outputs.shape} for {len(stored.labels)} labels, dimension {settings.dim}"
         )
-    if ngrams and settings.buckets <= 0:
+    if settings.buckets < ngrams:
         raise BadModel(f"n-grams in {settings.buckets} buckets")
     if stored.pruned is None:
         if behind < (settings.buckets if ngrams else 0):
