@@ -7,9 +7,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from curate import schema
 from curate.concepts import entries
 from curate.concepts.rules import matchable
 
@@ -70,3 +72,22 @@ def collocations(texts: list[str], least: int = 3, most: int = 2_000) -> list[st
     }
     found = (" ".join(pair) for pair in sorted(bound, key=lambda pair: (-bound[pair], pair)))
     return [pair for pair in found if matchable(pair, "metaclip1")][:most]
+
+
+def chinese_words() -> list[str]:
+    """The dictionary of jieba: 349,000 words of an unspaced script."""
+    import jieba
+
+    lines = Path(jieba.__file__).with_name("dict.txt").read_text(encoding="utf-8").splitlines()
+    return [word for word in dict.fromkeys(line.split(" ")[0] for line in lines) if matchable(word, "metaclip2")]
+
+
+def as_table(texts: list[str]) -> pa.Table:
+    """An entry list (`schemas/entries.yaml`)."""
+    columns = {
+        "id": range(len(texts)),
+        "text": texts,
+        "source": ["words"] * len(texts),
+        "statistic": [None] * len(texts),
+    }
+    return schema.load("entries").hold(pa.table(columns))

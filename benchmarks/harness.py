@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import platform
 import resource
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -58,3 +59,64 @@ def report(name: str, corpus: str, rows: list[dict[str, Any]]) -> None:
     for line in rows:
         print(f"  {line['what']:<34}{line['ours']:>14,.3f} ours {line['peer']:>14,.3f} peer  {line['unit']:<24} ratio {line['ratio']:.2f}, "
               f"{line['peak_rss_mb']:,} MB")  # fmt: skip
+
+
+class Tree:
+    """The CPU time and memory of a process and all that it started, from /proc; Linux alone."""
+
+    def __init__(self, pid: int, every: float = 0.2):
+        self._pid, self._every, self._stop = pid, every, threading.Event()
+        self.peak_mb = 0.0
+        self._ticks: dict[tuple[int, str], int] = {}
+        self._watch = threading.Thread(target=self._sample, daemon=True)
+
+    def __enter__(self) -> "Tree":
+        self._watch.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._stop.set()
+        self._watch.join()
+
+    def cpu_seconds(self) -> float:
+        """User and system time of all that live or were seen alive; Spark's workers end without anybody waiting for them."""
+        self._look()
+        return sum(self._ticks.values()) / os.sysconf("SC_CLK_TCK")
+
+    def _look(self) -> None:
+        for pid in descendants(self._pid):
+            try:
+                fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            except OSError:
+                continue
+            self._ticks[pid, fields[19]] = int(fields[11]) + int(fields[12])
+
+    def _sample(self) -> None:
+        while not self._stop.wait(self._every):
+            self._look()
+            self.peak_mb = max(self.peak_mb, sum(shared_out(pid) for pid in descendants(self._pid)))
+
+
+def descendants(pid: int) -> list[int]:
+    """A process and all below it."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            except OSError:
+                continue
+            children.setdefault(parent, []).append(int(entry.name))
+    found = [pid]
+    for one in found:
+        found += children.get(one, [])
+    return found
+
+
+def shared_out(pid: int) -> float:
+    """MB of memory of a process, where pages that several share count in equal parts (PSS)."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024

@@ -1,0 +1,123 @@
+"""Match, count and balance on local Spark over pools of a million and ten million pairs: CPU seconds, wall time, memory."""
+
+import math
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import corpus
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from harness import Tree, row
+
+from curate import schema
+from curate.store import ROW_GROUP, Dataset, Plan, part_name
+
+PART = 500_000
+SIZES = (1_000_000, 10_000_000)
+RECIPE = """\
+name: scale
+extract: {inputs: [none]}
+match: {metadata: METADATA}
+balance: {t: 2000}
+score: {models: []}
+"""
+
+
+def make_pool(workdir: Path, texts: list[str], rows: int) -> None:
+    """A `pairs` of so many rows, whose texts are drawn from some real ones."""
+    target, names = Dataset(str(workdir), "pairs"), tuple(part_name(i) for i in range(rows // PART))
+    plan = Plan(dataset="pairs", stage="extract", settings={}, inputs={}, parts=names)
+    target.begin(plan)
+    known, kinds = pa.array(texts, pa.string()), schema.load("pairs").columns
+    for number, name in enumerate(names):
+        chance = np.random.default_rng(number)
+        with target.write_part(name, plan.hash) as out:
+            for start in range(0, PART, ROW_GROUP):
+                n = min(ROW_GROUP, PART - start)
+                uids = pa.array([chance.bytes(16).hex() for _ in range(n)])
+                same = {"uid": uids, "image_uid": uids, "text": known.take(pa.array(chance.integers(0, len(known), n)))}
+                table = {
+                    column: same.get(column, pa.array([0] * n) if kind.type == "int64" else pa.array(["-"] * n))
+                    for column, kind in kinds.items()
+                }
+                out.write(pa.table(table))
+    target.commit(plan)
+
+
+class Runs:
+    """The stages over pools of all sizes, each in a process of its own."""
+
+    def __init__(self, pool: Path, folder: Path, alone: float, fasttext: float):
+        """`alone`: CPU seconds of kernel and language id for a million captions; `fasttext`: with fastText's language id."""
+        self._folder, self._alone, self._fasttext = folder, alone, fasttext
+        english = corpus.texts_of(pool, ("en",))
+        self._texts = corpus.sentences(english, 110)
+        lists = folder / "metadata" / "en"
+        lists.mkdir(parents=True)
+        pq.write_table(corpus.as_table(corpus.entry_list(english)), lists / "entries.parquet")
+        (folder / "scale.yaml").write_text(RECIPE.replace("METADATA", str(lists.parent)))
+
+    def rows(self) -> list[dict[str, Any]]:
+        measured = [self._run(rows) for rows in SIZES]
+        small, large = measured
+        ratio = SIZES[1] / SIZES[0]
+        stage, memory = large["match"] / SIZES[1] * 1e6, large["peak_mb"]
+        exponent = math.log(large["wall"] / small["wall"]) / math.log(ratio)
+        return [
+            row("stage_vs_kernel_and_lid", stage, self._alone, "CPU s / million pairs", memory),
+            row("stage_vs_kernel_and_fasttext", stage, self._fasttext, "CPU s / million pairs", memory),
+            row(
+                "scale_time_exponent",
+                exponent,
+                1.05,
+                f"{large['wall']:.0f} s for 10M, {small['wall']:.0f} s for 1M",
+                memory,
+            ),
+            row("scale_peak_memory", large["peak_mb"], small["peak_mb"], "MB, 10M against 1M pairs", memory),
+        ]
+
+    def _run(self, rows: int) -> dict[str, float]:
+        workdir = self._folder / f"w{rows}"
+        make_pool(workdir, self._texts, rows)
+        command = [sys.executable, __file__, str(self._folder / "scale.yaml"), str(workdir)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent) as child:
+            assert child.stdout is not None
+            with Tree(child.pid) as tree:
+                marks: dict[str, tuple[float, float]] = {}
+                for line in child.stdout:
+                    marks[line.strip()] = (tree.cpu_seconds(), time.monotonic())
+                    print(f"  {rows:,} pairs: {line.strip()}, {tree.cpu_seconds():.1f} CPU s", flush=True)
+        assert child.returncode == 0, f"the stages failed on {rows:,} pairs"
+        cpu = marks["matched"][0] - marks["started"][0]
+        return {"match": cpu, "wall": marks["balanced"][1] - marks["started"][1], "peak_mb": tree.peak_mb}
+
+
+def main() -> None:
+    """The child: the stages on a session that is started first, a word on standard output after each."""
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    from curate import recipe
+    from jobs import balance, engine, match
+
+    said = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    run = engine.Run(recipe.load(sys.argv[1]), sys.argv[2], engine.Engines())
+    run.engines.spark().range(1).count()
+    for word, stage in (
+        ("started", None),
+        ("matched", match.match),
+        ("counted", match.count),
+        ("balanced", balance.run),
+    ):
+        if stage:
+            stage(run)
+        said.write(word + "\n")
+    run.engines.stop()
+
+
+if __name__ == "__main__":
+    main()
