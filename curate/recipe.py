@@ -223,6 +223,8 @@ class Train(Settings, frozen=True, kw_only=True):
     sets: tuple[Literal["raw", "curated"], ...] = ("raw", "curated")
     in_memory_bytes: Limit = 2**30
     """Sets whose shards are no larger are held in memory by each process and shuffled whole; others stream."""
+    online_balance: bool = False
+    """The curated set is balanced in the loader, drawn anew each epoch from all matched pairs; needs `balance.online`."""
     shuffle_window: Count = 2048
     """Samples that a stream shuffles together; shards are in random order to begin with."""
     device: str = "auto"
@@ -278,6 +280,11 @@ class Recipe(Settings, frozen=True, kw_only=True):
 
         # A misspelt rule is said before a crawl is read, not days later when its stage begins.
         resolve(self.select, [model.name for model in self.score.models])
+        if self.train.online_balance and not self.balance.online:
+            raise ValueError(
+                "train.online_balance draws from all matched pairs, and balance.online is false: they would be drawn twice. "
+                "Set balance.online to true, or train.online_balance to false"
+            )
 
 
 STAGES = (

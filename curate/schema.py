@@ -19,6 +19,7 @@ TYPES: dict[str, pa.DataType] = {
     "float32": pa.float32(),
     "float64": pa.float64(),
     "list<int32>": pa.list_(pa.int32()),
+    "list<float64>": pa.list_(pa.float64()),
     "list<string>": pa.list_(pa.string()),
 }
 ENCODED = pa.dictionary(pa.int32(), pa.string())

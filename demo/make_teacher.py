@@ -111,7 +111,7 @@ def sample(url: str, labels: list[dict], grey: bool) -> Sample:
     name = image_uid(f"{url}?grey" if grey else url)
     shared = {
         "image_uid": name, "url": url, "page_url": url, "sha256": hashlib.sha256(data).hexdigest(),
-        "width": image.width, "height": image.height, "format": "png",
+        "width": image.width, "height": image.height, "format": "png", "entries": None, "keep_probability": None,
     }  # fmt: skip
     rows = [
         shared | {"uid": pair_uid(url, row["caption"]), "text": row["caption"], "lang": row["lang"]}

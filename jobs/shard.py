@@ -7,9 +7,12 @@ import jobs  # noqa: F401 - before all others, see there
 
 # isort: split
 from functools import partial
+from typing import Any
+
+import msgspec
 
 from curate.parts import Inputs
-from curate.shards import samples, writing
+from curate.shards import balance, samples, writing
 from curate.shards.card import card, warnings_for
 from curate.store import Dataset, Part, Plan
 from jobs import engine
@@ -49,15 +52,21 @@ def make_set(run: engine.Run, kind: str) -> None:
         write = partial(write_shard, cut=cut, inputs=inputs, members=members, choose=choose, target=target, plan=plan)
         return engine.ray_parts(run.engines, write, missing, workers=recipe.shard.workers)
 
-    def finish() -> dict[str, list[str]]:
-        shards = [record for shard in plan.parts if (record := target.committed(shard, plan.hash))]
+    def finish() -> dict[str, Any]:
+        shards = [part for shard in plan.parts if (part := target.committed(shard, plan.hash))]
         warnings = warnings_for(shards)
         for warning in warnings:
             print(f"{name}: {warning}", flush=True)
-        writing.finish(target, shards, card(recipe, kind, shards))
-        return {"warnings": warnings}
+        record = balance.recorded(target, shards, kind == "curated" and balanced_online(run))
+        writing.finish(target, shards, card(recipe, kind, shards, record))
+        return {"warnings": warnings, "balance": msgspec.to_builtins(record)}
 
     run.make(plan, launch, finish)
+
+
+def balanced_online(run: engine.Run) -> bool:
+    """Whether balance let every matched pair pass, by what it said itself."""
+    return bool(run.dataset("balanced").require().plan.settings.get("online", False))
 
 
 def cut_shards(run: engine.Run, inputs: Inputs, members: samples.Members) -> Cut:

@@ -60,6 +60,7 @@ def planned(run: engine.Run, job: Job) -> Plan:
     settings: dict[str, Any] = job.settings.identity()
     del settings["seeds"], settings["sets"]
     model, merges = weights.register(job.settings.model), weights.merges_of(job.settings.model)
+    settings["online_balance"] = job.online_balance
     settings |= {"set": job.kind, "seed": job.seed, "model": open_clip.get_model_config(model)}
     settings |= {"vocabulary": weights.sha256(merges) if merges else None}
     return run.plan(job.target, settings, [job.shards], stage="train")

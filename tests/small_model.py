@@ -5,10 +5,12 @@ import hashlib
 import io
 import json
 
+import msgspec
 import pytest
 from PIL import Image, ImageDraw
 
 from curate.recipe import Train
+from curate.shards.balance import recorded
 from curate.shards.samples import Sample
 from curate.shards.writing import finish, write_shard
 from curate.store import Dataset, Plan
@@ -53,24 +55,30 @@ def picture_pairs(shift=0) -> list[tuple[str, list[str], bytes]]:
     ]  # fmt: skip
 
 
-def write_shards(workdir, name="shards", shards=3, pairs=None) -> Dataset:
-    """A set of shards through the project's own writer."""
+def write_shards(workdir, name="shards", shards=3, pairs=None, keep=None, online=True) -> Dataset:
+    """A set of shards through the project's own writer; `keep` gives the keep probability of a pair's uid."""
     pairs = sorted(pairs or picture_pairs(), key=lambda pair: image_uid(pair[0]))
     names = tuple(f"{index:05d}" for index in range(shards))
     target = Dataset(str(workdir), name)
     plan = Plan(dataset=name, stage="shard", settings={}, inputs={}, parts=names)
     target.begin(plan)
-    parts = [write_shard(n, map(_sample, pairs[i::shards]), target, plan) for i, n in enumerate(names)]
+    samples = [_sample(pair, keep or (lambda uid: None)) for pair in pairs]
+    parts = [write_shard(n, samples[i::shards], target, plan) for i, n in enumerate(names)]
     finish(target, parts, "")
-    target.commit(plan, parts)
+    target.commit(plan, parts, {"balance": msgspec.to_builtins(recorded(target, parts, online))})
     return target
 
 
-def _sample(pair) -> Sample:
+def _sample(pair, keep) -> Sample:
     url, texts, data = pair
     shared = {"image_uid": image_uid(url), "url": url, "page_url": url, "lang": "en", "width": 24, "height": 20,
               "format": "png", "sha256": hashlib.sha256(data).hexdigest()}  # fmt: skip
-    rows = [shared | {"uid": pair_uid(url, text), "text": text} for text in texts]
+    uids = [pair_uid(url, text) for text in texts]
+    rows = [
+        shared
+        | {"uid": uid, "text": text, "entries": None if keep(uid) is None else [0], "keep_probability": keep(uid)}
+        for uid, text in zip(uids, texts, strict=True)
+    ]
     return Sample(image_uid=image_uid(url), rows=rows, chosen=rows[0], data=data)
 
 
@@ -99,11 +107,10 @@ def brief_training(small_config):
 @pytest.fixture(scope="session")
 def job_on(brief_training):
     """A training job on the shards of a workdir, with settings changed as asked."""
-    import msgspec
 
-    def job(workdir, target="runs/curated-0", seed=0, shards="shards", **changed) -> Job:
+    def job(workdir, target="runs/curated-0", seed=0, shards="shards", kind="curated", **changed) -> Job:
         settings = msgspec.structs.replace(brief_training, **changed)
-        return Job(workdir=str(workdir), shards=shards, target=target, settings=settings, seed=seed, kind="curated")
+        return Job(workdir=str(workdir), shards=shards, target=target, settings=settings, seed=seed, kind=kind)
 
     return job
 

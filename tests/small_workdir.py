@@ -263,7 +263,7 @@ def _image_rows(rows):
 def _shards(rows):
     return pa.Table.from_pylist(
         [{"key": r.image, "shard": "00000.tar", "uid": r.uid, "image_uid": r.image, "url": r.url, "text": r.text,
-          "texts": [r.text], "lang": "en", "sha256": "0" * 64, "width": 64, "height": 48} for r in rows],
+          "texts": [r.text], "uids": [r.uid], "entries": r.entries, "keep_probability": 0.5, "keep_probabilities": [0.5], "lang": "en", "sha256": "0" * 64, "width": 64, "height": 48} for r in rows],
         schema=schema.load("shards").arrow(),
     )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from curate.recipe import Recipe
+from curate.shards.balance import Balance
 from curate.store import Part
 
 READING = """import webdataset as wds
@@ -30,12 +31,37 @@ def warnings_for(parts: Sequence[Part], workers: int = 8) -> list[str]:
     return said
 
 
-def card(recipe: Recipe, kind: str, parts: Sequence[Part], root: str = ".") -> str:
+FIELDS = """| in `.json` | what it is |
+|---|---|
+| `text`, `uid`, `lang` | the chosen text, also in `.txt`; its pair; its language |
+| `entries` | ids of the metadata entries that stand in it, in its language's list |
+| `keep_probability` | 1 - product over its entries of (1 - t / max(t, count)) |
+| `texts`, `uids`, `langs`, `text_entries`, `keep_probabilities` | the same of all texts of the image, lists in one order |
+
+The index (`NNNNN.parquet`) has a row per image with `texts`, `uids`, `keep_probabilities` and, of the chosen text, `lang`, `entries` and
+`keep_probability`. Entries and probabilities are null where a text was not matched."""
+"""What a sample's json and the index say of texts and their balance."""
+
+
+def balance_of(kind: str, balance: Balance) -> str:
+    """A sentence on what balance has done to a set, and what it leaves to the reader."""
+    if kind == "raw":
+        return "The set is not balanced: it is what balanced sets are compared with."
+    if not balance.online:
+        return "The set is balanced: each text was kept by a draw below its `keep_probability`. Do not draw again."
+    size = "" if balance.expected_samples is None else f", about {balance.expected_samples:,.0f} images each time"
+    return (
+        "The set is **not balanced yet**: it holds every matched text, for the loader to draw from. Each epoch, take a text where a fresh uniform "
+        f"number is below its `keep_probability`, and an image with the texts that were taken{size}. `train.online_balance` does this."
+    )
+
+
+def card(recipe: Recipe, kind: str, parts: Sequence[Part], balance: Balance, root: str = ".") -> str:
     """README.md of a set, in Markdown."""
     images, pairs = sum(part.rows for part in parts), sum(part.ledger.rows_in for part in parts)
     size = sum(part.bytes for part in parts)
     origin = {
-        "curated": "matched against metadata, balanced, fetched, scored, freed of duplicates and selected",
+        "curated": f"matched against metadata, {'' if balance.online else 'balanced, '}fetched, scored, freed of duplicates and selected",
         "raw": "the raw baseline: drawn by hash from the whole pool and fetched, less images of evaluation sets",
     }[kind]
     return f"""---
@@ -52,9 +78,11 @@ configs:
 {images:,} images with {pairs:,} texts in {len(parts)} shards ({size:,} bytes of index). Made from web pages: {origin}.
 
 Every sample has the image as fetched (as PNG where loaders do not read its format), `.txt` with the chosen text, and `.json` with all selected texts, its URL, the page,
-sizes, sha256 and scores. The images belong to their owners; the pages' licences are not known here and go with each picture.
+sizes, sha256 and scores. {balance_of(kind, balance)} The images belong to their owners; the pages' licences are not known here and go with each picture.
 
 ```python
 {READING.format(path=pattern(root, len(parts)))}
 ```
+
+{FIELDS}
 """

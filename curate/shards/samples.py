@@ -13,6 +13,7 @@ from curate.draw import draw
 from curate.images.archive import images_of
 from curate.ledger import KEPT
 from curate.parts import Inputs, zipped
+from curate.shards.matched import SIDES, aligned, with_matches
 from curate.store import Dataset
 
 Policy = Literal["first", "best", "draw"]
@@ -45,7 +46,7 @@ def raw(*, images: pa.Table, duplicates: pa.Table, **_: pa.Table) -> pa.ChunkedA
 
 
 def table_inputs(workdir: str, models: Sequence[str]) -> dict[str, tuple[Dataset, Sequence[str]]]:
-    """The aligned tables that samples are made of; scores under the keyword `scores_<name>`."""
+    """The tables that samples are made of; scores under the keyword `scores_<name>`."""
     inputs: dict[str, tuple[Dataset, Sequence[str]]] = {
         "images": (Dataset(workdir, "images"), [*CARRIED, "state", "baseline"]),
         "duplicates": (Dataset(workdir, "duplicates"), ["reason"]),
@@ -53,13 +54,15 @@ def table_inputs(workdir: str, models: Sequence[str]) -> dict[str, tuple[Dataset
     }
     for model in models:
         inputs[f"scores_{model}"] = (Dataset(workdir, f"scores/{model}"), ["similarity_score"])
-    return inputs
+    return inputs | {name: (Dataset(workdir, name), columns) for name, columns in SIDES.items()}
 
 
 def rows_of(part: str, inputs: Inputs, members: Members) -> Iterator[dict[str, Any]]:
     """Yields the rows of a set in a part, as dicts; a model's similarity is `<model>_similarity_score`."""
-    for tables in zipped(part, inputs):
+    for tables in with_matches(part, inputs):
         table = tables["images"].select(CARRIED)
+        for column in ("entries", "keep_probability"):
+            table = table.append_column(column, tables["matched"][column])
         for name, scores in tables.items():
             if name.startswith("scores_"):
                 column = f"{name.removeprefix('scores_')}_similarity_score"
@@ -70,7 +73,7 @@ def rows_of(part: str, inputs: Inputs, members: Members) -> Iterator[dict[str, A
 def count(part: str, inputs: Inputs, members: Members) -> int:
     """How many images of a part have a row in the set."""
     images, last = 0, None
-    for tables in zipped(part, inputs):
+    for tables in zipped(part, aligned(inputs)):
         uids = tables["images"]["image_uid"].filter(members(**tables)).to_pylist()
         for uid in uids:
             images, last = images + (uid != last), uid

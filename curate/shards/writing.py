@@ -16,12 +16,18 @@ from curate.images.archive import ArchiveWriter
 from curate.images.decoding import ImageError, decode
 from curate.ledger import Ledger
 from curate.parts import committed
+from curate.shards import balance
 from curate.shards.samples import Sample
 from curate.store import ROW_GROUP, Dataset, Part, Plan
 
 SUFFIX = {"jpeg": "jpg", "mpo": "jpg", "png": "png", "webp": "webp"}
 """Formats that every loader of the field reads, with their suffix. open_clip's passes over samples with any other
 one in silence, so an image of another format is written as PNG (its `format` in the json says what was fetched)."""
+
+PARALLEL = {"texts": "text", "uids": "uid", "langs": "lang", "text_entries": "entries", "keep_probabilities": "keep_probability"}  # fmt: skip
+"""Lists of a sample's json over all selected texts of its image, in one order; and what each is a list of."""
+INDEXED = ("uid", "image_uid", "url", "text", "lang", "entries", "keep_probability", "sha256", "width", "height")
+"""What the index says of a sample's chosen text and its image."""
 
 
 def write_shard(shard: str, samples: Iterable[Sample], target: Dataset, plan: Plan) -> Part:
@@ -45,7 +51,8 @@ def write_shard(shard: str, samples: Iterable[Sample], target: Dataset, plan: Pl
             index.append(index_row(shard, sample))
         tar.close()
     stats = {"count": len(index), "successes": len(index), "failed_to_download": 0, "failed_to_resize": 0}
-    target.put(f"{shard}_stats.json", _json(stats | {"pairs": ledger.rows_in}))
+    expected = balance.expected(row["keep_probabilities"] for row in index)
+    target.put(f"{shard}_stats.json", _json(stats | {"pairs": ledger.rows_in, "expected_samples": expected}))
     with target.write_part(shard, plan.hash, ledger) as out:
         rows = iter(index)
         while batch := list(islice(rows, ROW_GROUP)):
@@ -67,16 +74,14 @@ def members(sample: Sample) -> Iterator[tuple[str, bytes]]:
         decode(sample.data).save(out, "PNG")
         yield "png", out.getvalue()
     facts: dict[str, Any] = {"key": sample.image_uid} | chosen
-    facts["texts"] = [row["text"] for row in sample.rows]
-    facts["uids"] = [row["uid"] for row in sample.rows]
-    yield "json", _json(facts)
+    yield "json", _json(facts | {name: [row[of] for row in sample.rows] for name, of in PARALLEL.items()})
     yield "txt", chosen["text"].encode()
 
 
 def index_row(shard: str, sample: Sample) -> dict[str, Any]:
     chosen = sample.chosen
-    shared = {name: chosen[name] for name in ("uid", "image_uid", "url", "text", "lang", "sha256", "width", "height")}
-    return shared | {"key": sample.image_uid, "shard": f"{shard}.tar", "texts": [row["text"] for row in sample.rows]}
+    lists = {name: [row[PARALLEL[name]] for row in sample.rows] for name in ("texts", "uids", "keep_probabilities")}
+    return {name: chosen[name] for name in INDEXED} | {"key": sample.image_uid, "shard": f"{shard}.tar"} | lists
 
 
 def finish(target: Dataset, parts: Sequence[Part], card: str) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from curate.models import device_of
 from curate.recipe import Train
 from curate.store import Dataset
+from curate.training.balancing import check_balance
 from curate.training.shards import TrainingError, check_fits, sizes_of
 from curate.weights import register
 
@@ -28,6 +29,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     kind: str
     """Which set it is, `raw` or `curated`."""
+
+    @property
+    def online_balance(self) -> bool:
+        """Whether each epoch is drawn anew. The raw baseline is what a balance is compared with: it never has one."""
+        return self.settings.online_balance and self.kind == "curated"
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -54,6 +60,8 @@ def check(job: Job, world: int) -> dict[str, int]:
     sizes = sizes_of(shards)
     lanes = None if held_in_memory(shards, settings) else world * max(1, settings.workers)
     check_fits(f"{shards.root}", sizes, settings.batch_size, lanes)
+    if job.online_balance:
+        check_balance(shards, settings.batch_size)
     if settings.batch_size % world:
         raise TrainingError(f"train.batch_size {settings.batch_size} does not divide among {world} processes")
     if settings.precision != "fp32" and device_of(settings.device) == "cpu":

@@ -20,9 +20,10 @@ from curate import models
 from curate.recipe import Train
 from curate.store import Dataset
 from curate.training import checkpoints
+from curate.training.balancing import Redrawn
 from curate.training.job import PARENT, Job, Place, check, held_in_memory, is_alive, processes, steps_of
 from curate.training.loading import Batches, Pictures, loader
-from curate.training.shards import InMemory, Streaming, TrainingError, read_shard
+from curate.training.shards import InMemory, Streaming, TrainingError, Whole, read_shard
 from curate.weights import merges_of, register
 
 LOG_LINES = 200
@@ -74,14 +75,17 @@ class Training:
         )  # fmt: skip
         self.scaler = torch.amp.GradScaler("cuda", enabled=settings.precision == "amp")
         self.loss = open_clip.ClipLoss(local_loss=True, gather_with_grad=True, rank=place.rank, world_size=place.world)
+        epochs = Redrawn(shards, job.seed) if job.online_balance else Whole()
         self.source: InMemory | Streaming
         if held_in_memory(shards, settings):
             samples = [sample for name in sizes for sample in read_shard(shards, name)]
-            self.source = InMemory(samples, settings.batch_size, job.seed, place.rank, place.world)
+            self.source = InMemory(samples, settings.batch_size, job.seed, place.rank, place.world, epochs)
             self.lanes = 0
         else:
             share = settings.batch_size // place.world
-            self.source = Streaming(shards, sizes, share, job.seed, settings.shuffle_window, place.rank, place.world)
+            self.source = Streaming(
+                shards, sizes, share, job.seed, settings.shuffle_window, place.rank, place.world, epochs
+            )
             self.lanes = place.world * max(1, settings.workers)
 
     def run(self, target: Dataset) -> None:
@@ -188,7 +192,7 @@ class Training:
         return {
             "run": job.target.removeprefix("runs/"), "set": job.kind, "seed": job.seed, "model": job.settings.identity()["model"],
             "samples_seen": steps * job.settings.batch_size, "steps": steps, "batch_size": job.settings.batch_size,
-            "images": sum(sizes.values()), "shards": len(sizes), "undecodable_images_seen": self.bad,
+            "online_balance": job.online_balance, "images": sum(sizes.values()), "shards": len(sizes), "undecodable_images_seen": self.bad,
             "parameters": sum(p.numel() for p in self.model.parameters()),
             "final_loss": self.log[-1]["loss"] if self.log else None,
         }  # fmt: skip

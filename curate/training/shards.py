@@ -9,7 +9,7 @@ shards of its own.
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, islice
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -20,6 +20,8 @@ from curate.store import Dataset
 
 IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tiff", "avif")
 """Suffixes of members that are images."""
+AT_ONCE = 64
+"""Samples of a stream that are looked at together: enough that a draw costs little, few beside a window."""
 
 
 class TrainingError(CurateError, RuntimeError):
@@ -32,6 +34,32 @@ class Sample(msgspec.Struct, frozen=True):
     key: str
     image: bytes
     texts: tuple[str, ...]
+    uids: tuple[str, ...] = ()
+    """The pairs of these texts; empty where the shard's json does not name them."""
+    keep_probabilities: tuple[float | None, ...] = ()
+    """Of these texts; empty where the shard's json does not say."""
+
+
+class Epochs(Protocol):
+    """Who takes part in an epoch, and with which texts."""
+
+    def taken(self, epoch: int, samples: Sequence[Sample]) -> Sequence[Sample]:
+        """Those of the samples that take part, in their order, with the texts that do."""
+        ...
+
+    def count(self, epoch: int, shard: str, size: int) -> int:
+        """How many of the `size` samples of a shard take part."""
+        ...
+
+
+class Whole:
+    """Every sample takes part in every epoch, with all its texts."""
+
+    def taken(self, epoch: int, samples: Sequence[Sample]) -> Sequence[Sample]:
+        return samples
+
+    def count(self, epoch: int, shard: str, size: int) -> int:
+        return size
 
 
 Batch = tuple[int, list[Sample]]
@@ -58,29 +86,44 @@ def _sample(members: Mapping[str, Any], url: str) -> Sample:
     if image is None:
         # A wrong suffix that is passed over in silence filters out everything, and the loader waits for ever.
         raise TrainingError(f"{url}: sample {key} has no image among {sorted(set(members) - {'__key__', '__url__'})}")
-    texts = msgspec.json.decode(members["json"]).get("texts") if "json" in members else None
+    facts = msgspec.json.decode(members["json"]) if "json" in members else {}
+    texts = facts.get("texts")
     if not texts and "txt" not in members:
         raise TrainingError(f"{url}: sample {key} has neither `texts` in its json nor a .txt")
-    return Sample(key, image, tuple(texts or [members["txt"].decode("utf-8", "replace")]))
+    if not texts:
+        return Sample(key, image, (members["txt"].decode("utf-8", "replace"),))
+    return Sample(key, image, tuple(texts), tuple(facts.get("uids", ())), tuple(facts.get("keep_probabilities", ())))
 
 
 class InMemory:
-    """A set held in memory. Each epoch is a permutation of it, less the last incomplete batch."""
+    """A set held in memory. Each epoch is a permutation of those that take part, less the last incomplete batch."""
 
-    def __init__(self, samples: Sequence[Sample], batch_size: int, seed: int, rank: int = 0, world: int = 1):
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+        epochs: Epochs | None = None,
+    ):
         self._samples, self._batch, self._seed = samples, batch_size, seed
-        self._rank, self._world = rank, world
+        self._rank, self._world, self._epochs = rank, world, epochs or Whole()
 
     def batches(self, start: int, worker: int = 0, workers: int = 1) -> Iterator[Batch]:
         """This process's share of the batches `start + worker`, `+ workers`, ... without end."""
-        keys = [sample.key for sample in self._samples]
-        share, known, order = self._batch // self._world, -1, np.arange(0)
-        for step in count(start + worker, workers):
-            epoch, index = divmod(step, len(keys) // self._batch)
-            if epoch != known:
-                known, order = epoch, np.argsort(draw(self._seed, f"order:{epoch}", keys), kind="stable")
-            low = index * self._batch + self._rank * share
-            yield epoch, [self._samples[i] for i in order[low : low + share]]
+        share, step, begins = self._batch // self._world, start + worker, 0
+        for epoch in count():
+            # Epochs differ in length, so the place of a step is known from the lengths of all before it.
+            taken = self._epochs.taken(epoch, self._samples)
+            ends = begins + len(taken) // self._batch
+            if step < ends:
+                order = np.argsort(draw(self._seed, f"order:{epoch}", [s.key for s in taken]), kind="stable")
+            while step < ends:
+                low = (step - begins) * self._batch + self._rank * share
+                yield epoch, [taken[i] for i in order[low : low + share]]
+                step += workers
+            begins = ends
 
 
 class Streaming:
@@ -95,9 +138,11 @@ class Streaming:
         window: int,
         rank: int = 0,
         world: int = 1,
+        epochs: Epochs | None = None,
     ):
         self._shards, self._sizes, self._share = shards, sizes, share
         self._seed, self._window, self._rank, self._world = seed, window, rank, world
+        self._epochs = epochs or Whole()
 
     def batches(self, start: int, worker: int = 0, workers: int = 1) -> Iterator[Batch]:
         """This process's share of the batches `start + worker`, `+ workers`, ... without end.
@@ -115,30 +160,38 @@ class Streaming:
         for epoch in count():
             order = np.argsort(draw(self._seed, f"shards:{epoch}", self._sizes), kind="stable")
             names = [list(self._sizes)[i] for i in order][lane::lanes]
-            length = sum(self._sizes[name] for name in names)
-            if seen >= length:
+            # Only a stream that begins in the middle has to know how long the epochs before it were.
+            length = sum(self._epochs.count(epoch, name, self._sizes[name]) for name in names) if seen else 0
+            if seen and seen >= length:
                 seen -= length
                 continue
             windows, rest = divmod(seen, self._window)
-            stream = self._from(names, windows * self._window)
+            stream = self._from(epoch, names, windows * self._window)
             while window := list(islice(stream, self._window)):
                 order = np.argsort(draw(self._seed, f"order:{epoch}", [s.key for s in window]), kind="stable")
                 yield from ((epoch, window[i]) for i in order[rest:])
                 rest = 0
             seen = 0
 
-    def _from(self, names: Sequence[str], skip: int) -> Iterator[Sample]:
+    def _from(self, epoch: int, names: Sequence[str], skip: int) -> Iterator[Sample]:
         for name in names:
-            if skip >= self._sizes[name]:
-                skip -= self._sizes[name]
+            size = self._epochs.count(epoch, name, self._sizes[name])
+            if skip >= size:
+                skip -= size
                 continue
             found = 0
-            for found, sample in enumerate(read_shard(self._shards, name), start=1):
+            for found, sample in enumerate(self._taken(epoch, name), start=1):
                 if found > skip:
                     yield sample
-            if found != self._sizes[name]:
-                raise TrainingError(f"{name}.tar has {found} samples, its index says {self._sizes[name]}; redo shard")
+            if found != size:
+                raise TrainingError(f"{name}.tar has {found} samples, its index says {size}; redo shard")
             skip = 0
+
+    def _taken(self, epoch: int, shard: str) -> Iterator[Sample]:
+        """The samples of a shard that take part in an epoch."""
+        samples = read_shard(self._shards, shard)
+        while some := list(islice(samples, AT_ONCE)):
+            yield from self._epochs.taken(epoch, some)
 
 
 def sizes_of(shards: Dataset) -> dict[str, int]:

@@ -20,7 +20,8 @@ def sample(index: int) -> Sample:
     Image.new("RGB", (20, 10), (index * 20, 90, 30)).save(out, FORMATS[kind])
     url = f"http://a.example/{index}.Some.{kind}"
     row = {"uid": pair_uid(url, f"text {index}"), "image_uid": image_uid(url), "url": url, "text": f"text {index}",
-           "lang": "en", "page_url": "http://a.example/", "sha256": "0" * 64, "width": 20, "height": 10, "format": kind}  # fmt: skip
+           "lang": "en", "page_url": "http://a.example/", "sha256": "0" * 64, "width": 20, "height": 10, "format": kind,
+           "entries": [index, index + 1], "keep_probability": 0.25}  # fmt: skip
     return Sample(image_uid=row["image_uid"], rows=[row], chosen=row, data=out.getvalue())
 
 
@@ -46,6 +47,8 @@ def test_plain_webdataset_reads_every_sample(shards):
     assert [text for _, text, _ in read] == [f"text {i}" for i in range(8)]
     assert all(image.size == (20, 10) for image, _, _ in read)
     assert all(facts["texts"] == [text] for _, text, facts in read)
+    assert [facts["entries"] for _, _, facts in read] == [[i, i + 1] for i in range(8)]
+    assert all((facts["keep_probability"], facts["keep_probabilities"]) == (0.25, [0.25]) for _, _, facts in read)
 
 
 def test_the_loader_of_open_clip_reads_every_sample(shards):

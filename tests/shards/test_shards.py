@@ -8,9 +8,11 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from curate import schema
 from curate.images.archive import ArchiveWriter, images_of
-from curate.shards import samples, writing
-from curate.store import Dataset, Plan
+from curate.shards import balance, samples, writing
+from curate.shards.card import balance_of
+from curate.store import Dataset, Plan, StoreError
 from curate.uid import image_uid, pair_uid
 
 
@@ -22,31 +24,44 @@ def picture(shade: int) -> bytes:
 
 @pytest.fixture
 def workdir(tmp_path):
-    """Six images with two texts each, in two parts; the last image's bytes are missing from its archive."""
+    """Six images with two matched texts each and one that the baseline alone drew, in two parts; the last image's bytes
+    are missing from its archive. `matches` and `balanced` also have rows that were not fetched, and other row groups."""
     urls = sorted((f"http://a.example/{i}.png" for i in range(6)), key=image_uid)
     for index, chunk in enumerate([urls[:2], urls[2:]]):
-        part = f"part-{index:05d}"
         rows = sorted(
-            (
-                {"url": u, "image_uid": image_uid(u), "text": t, "uid": pair_uid(u, t)}
-                for u in chunk
-                for t in ("one", "two.")
-            ),
-            key=lambda r: (r["image_uid"], r["uid"]),
+            (pair(url, text) for url in chunk for text in (*MATCHED, "only drawn", "not fetched", "nor this")),
+            key=lambda row: (row["image_uid"], row["uid"]),
         )
-        write_part(tmp_path, part, rows, missing=urls[-1])
-    for name in ("images", "selection", "duplicates", "scores/clip"):
+        write_part(tmp_path, f"part-{index:05d}", rows, missing=urls[-1])
+    for name in ("images", "selection", "duplicates", "scores/clip", "matches", "balanced"):
         data = Dataset(str(tmp_path), name)
         data.commit(plan_of(name))
     return str(tmp_path)
+
+
+MATCHED = ("one", "two.")
+
+
+def pair(url, text):
+    uid = pair_uid(url, text)
+    matched, number = text in MATCHED, int(uid[:4], 16)
+    keep = {"keep_probability": number / 2**16 if matched else None, "entries": [number, number + 7] if matched else []}
+    return {"url": url, "image_uid": image_uid(url), "text": text, "uid": uid, "baseline": text == "only drawn"} | keep
 
 
 def plan_of(name):
     return Plan(dataset=name, stage="test", settings={}, inputs={}, parts=("part-00000", "part-00001"))
 
 
-def write_part(root, part, rows, missing):
-    n = len(rows)
+def write_groups(root, part, name, table, size):
+    with Dataset(str(root), name).write_part(part, plan_of(name).hash) as out:
+        for begin in range(0, len(table), size):
+            out.write(table.slice(begin, size))
+
+
+def write_part(root, part, pairs, missing):
+    write_matches(root, part, pairs)
+    rows = [r for r in pairs if r["text"] in (*MATCHED, "only drawn")]
     images = Dataset(str(root), "images")
     with images.sidecar(f"{part}.tar") as file:
         tar = ArchiveWriter(file)
@@ -54,31 +69,48 @@ def write_part(root, part, rows, missing):
             tar.add(f"{uid}.png", picture(int(uid[:2], 16)))
         tar.close()
     full = [
-        r | {"kind": "alt", "lang": "en", "page_url": "http://a.example/", "curated": True, "baseline": True, "state": "kept",
+        r | {"kind": "alt", "lang": "en", "page_url": "http://a.example/", "curated": r["text"] in MATCHED, "state": "kept",
              "reason": None, "http_status": 200, "error": None, "nbytes": 10, "sha256": "0" * 64, "width": 8, "height": 8,
              "format": "png", "phash": "0" * 16}
         for r in rows
     ]  # fmt: skip
-    uids = [r["uid"] for r in rows]
+    n, uids = len(rows), [r["uid"] for r in rows]
     kept, none = ["kept"] * n, pa.nulls(n, pa.string())
+    selected = ["kept" if r["text"] in MATCHED else "dropped" for r in rows]
+    why = pa.array([None if r["text"] in MATCHED else "baseline_only" for r in rows], pa.string())
     # The second text of every image is the more similar one.
     score = pa.array([0.1 if r["text"] == "one" else 0.9 for r in rows], pa.float32())
     embedding = pa.nulls(n, pa.list_(pa.float16(), 2))
     tables = {
         "images": pa.Table.from_pylist(full, schema=images_schema()),
-        "selection": pa.table({"uid": uids, "state": kept, "reason": none}),
+        "selection": pa.table({"uid": uids, "state": selected, "reason": why}),
         "duplicates": pa.table({"uid": uids, "state": kept, "reason": none, "representative": [r["image_uid"] for r in rows]}),
         "scores/clip": pa.table({"uid": uids, "state": kept, "reason": none, "similarity_score": score,
                                  "image_embedding": embedding, "text_embedding": embedding}),
     }  # fmt: skip
     for name, table in tables.items():
-        with Dataset(str(root), name).write_part(part, plan_of(name).hash) as out:
-            out.write(table)
+        write_groups(root, part, name, table, 5)
+
+
+def write_matches(root, part, pairs):
+    """`matches` and `balanced`: a text that is not fetched was balanced out or not matched."""
+    lost = {"not fetched": ("kept", None, "dropped", "balanced_out"), "nor this": ("dropped", "no_entry", "gone", None)}
+    other = {"only drawn": ("dropped", "no_entry", "gone", None)}
+    rows = []
+    for r in pairs:
+        state, reason, balanced, why = (lost | other).get(r["text"], ("kept", None, "kept", None))
+        keep = 0.5 if why else r["keep_probability"]
+        rows.append({"uid": r["uid"], "state": state, "reason": reason, "lang": "en", "lang_score": 0.9, "entries": r["entries"],
+                     "balanced": balanced, "why": why, "keep_probability": keep, "draw": 0.7 if why else keep and keep / 2,
+                     "baseline": r["baseline"]})  # fmt: skip
+    matches = pa.Table.from_pylist(rows, schema=schema.load("matches").arrow())
+    renamed = [row | {"state": row["balanced"], "reason": row["why"]} for row in rows]
+    balanced = pa.Table.from_pylist(renamed, schema=schema.load("balanced").arrow())
+    for name, table in (("matches", matches), ("balanced", balanced)):
+        write_groups(root, part, name, table, 3)
 
 
 def images_schema():
-    from curate import schema
-
     return schema.load("images").arrow()
 
 
@@ -131,6 +163,76 @@ def test_a_shard_accounts_for_every_pair_and_repeats_its_bytes(workdir, tmp_path
     assert names == [n.lower() for n in names]
     assert facts["texts"] and facts["clip_similarity_score"] == pytest.approx(0.9)
     assert json.loads((tmp_path / "a" / "shards" / "sizes.json").read_text()) == {"00000.tar": 5}
+
+
+def said_by_balanced(workdir):
+    """{uid: (entries, keep probability)} of all texts that were matched, by `matches` and `balanced` themselves."""
+    said = {}
+    for part in ("part-00000", "part-00001"):
+        entries = Dataset(workdir, "matches").read_part(part).to_pylist()
+        keep = Dataset(workdir, "balanced").read_part(part).to_pylist()
+        for row, odds in zip(entries, keep, strict=True):
+            p = odds["keep_probability"]
+            said[row["uid"]] = (None if p is None else row["entries"], p)
+    return said
+
+
+@pytest.mark.parametrize("members", [samples.curated, samples.raw])
+def test_json_and_index_say_what_matching_and_balancing_said(workdir, tmp_path, members):
+    said, inputs = said_by_balanced(workdir), samples.table_inputs(workdir, ["clip"])
+    choose = samples.chooser("draw", 0, "clip")
+    found = [s for p in ("part-00000", "part-00001") for s in samples.samples_of(p, inputs, members, choose)]
+    target = Dataset(str(tmp_path / "out"), "shards")
+    plan = Plan(dataset="shards", stage="shard", settings={}, inputs={}, parts=("00000",))
+    part = writing.write_shard("00000", found, target, plan)
+    index = target.read_part("00000").to_pylist()
+    with tarfile.open(target.path("00000.tar")) as tar:
+        facts = [json.load(tar.extractfile(name)) for name in tar.getnames() if name.endswith(".json")]
+    assert len(facts) == len(index) == 5
+    for fact, row in zip(facts, index, strict=True):
+        assert (
+            (fact["entries"], fact["keep_probability"])
+            == said[fact["uid"]]
+            == (row["entries"], row["keep_probability"])
+        )
+        assert list(zip(fact["text_entries"], fact["keep_probabilities"], strict=True)) == [
+            said[u] for u in fact["uids"]
+        ]
+        assert (fact["uids"], fact["texts"], fact["keep_probabilities"]) == (
+            row["uids"],
+            row["texts"],
+            row["keep_probabilities"],
+        )
+        assert fact["langs"] == ["en"] * len(fact["texts"])
+    probabilities = [p for row in index for p in row["keep_probabilities"]]
+    expected = balance.recorded(target, [part], online=True).expected_samples
+    if members is samples.raw:
+        assert probabilities == [None] * 5 and expected is None
+    else:
+        assert len(set(probabilities)) == 10 and None not in probabilities
+        pairs = [row["keep_probabilities"] for row in index]
+        assert expected == pytest.approx(sum(a + b - a * b for a, b in pairs))
+
+
+def test_images_that_are_not_those_of_balance_are_refused(workdir):
+    images = Dataset(workdir, "images")
+    part = images.read_part("part-00001")
+    write_groups(workdir, "part-00001", "images", part.slice(1), 5)
+    for name in ("selection", "duplicates", "scores/clip"):
+        write_groups(workdir, "part-00001", name, Dataset(workdir, name).read_part("part-00001").slice(1), 5)
+    inputs = samples.table_inputs(workdir, ["clip"])
+    with pytest.raises(StoreError, match="part-00001: images has other rows than balance kept"):
+        list(samples.rows_of("part-00001", inputs, samples.curated))
+
+
+def test_the_card_says_what_is_left_to_draw():
+    said = {
+        (kind, online): balance_of(kind, balance.Balance(online=online, expected_samples=12.4))
+        for kind, online in (("raw", False), ("curated", False), ("curated", True))
+    }
+    assert "not balanced yet" in said["curated", True] and "about 12 images" in said["curated", True]
+    assert "Do not draw again" in said["curated", False]
+    assert "compared with" in said["raw", False]
 
 
 def test_counting_agrees_with_reading(workdir):
