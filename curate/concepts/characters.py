@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from curate.concepts.native import PADDING
+from curate.concepts.native import PADDING, compiled
 from curate.concepts.trie import NONE, Trie, emit, grow, grown, pairs, sets, walk
 from curate.concepts.words import BLOCK_TEXTS, block, block_bytes
 
@@ -38,7 +38,7 @@ def _record(index, point):
     return index.records[index.pages[point >> 8], point & 255]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _scan(index, data, offsets, rows, kinds, records, lasts):
     """The records of the spaced texts' characters, NONE behind each text. Returns their number."""
     n, blank = 0, _record(index, BLANK)
@@ -76,7 +76,7 @@ def _scan(index, data, offsets, rows, kinds, records, lasts):
     return n
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def match(index, data, offsets, rows, kinds):
     """As `words.match`; `data` is an array of uint8, and `kinds` is KIND."""
     most = 3 * block_bytes(offsets, rows)

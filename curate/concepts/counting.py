@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import njit
 
 from curate import CurateError, schema
+from curate.concepts.native import compiled
 from curate.ledger import Ledger, alive
 from curate.recipe import Balance
 from curate.store import Dataset, Part, Plan, part_name
@@ -59,7 +59,7 @@ class Tally:
         return pa.concat_tables([schema.load("counts").arrow().empty_table(), *tables])
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def greatest(offsets, ids, rows):
     """The greatest id in some rows' lists, -1 when there is none."""
     found = -1
@@ -69,7 +69,7 @@ def greatest(offsets, ids, rows):
     return found
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def tally(offsets, ids, rows, counts):
     """Adds 1 to the count of each id in some rows' lists."""
     for row in rows:

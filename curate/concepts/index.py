@@ -16,12 +16,11 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 import pyarrow as pa
-from numba import njit
 
 from curate import CurateError
 from curate.concepts import characters, entries, words
 from curate.concepts.characters import CharacterIndex
-from curate.concepts.native import PADDING
+from curate.concepts.native import PADDING, compiled
 from curate.concepts.rules import impossible, padded_all, stands_apart
 from curate.concepts.trie import Trie
 from curate.concepts.words import WordIndex
@@ -71,7 +70,7 @@ def buffers(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     return ends, np.frombuffer(data, np.uint8)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _merged(one, one_counts, other, other_counts):
     """Two answers for the same rows as one; no entry is in both."""
     out, counts = np.empty(len(one) + len(other), one.dtype), one_counts + other_counts

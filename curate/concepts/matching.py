@@ -5,9 +5,9 @@ The rules are defined in `rules`; what finds their matches is an `index`, made o
 
 import numpy as np
 import pyarrow as pa
-from numba import njit
 
 from curate.concepts import index, language
+from curate.concepts.native import compiled
 from curate.ledger import DROPPED, FAILED, KEPT
 from curate.recipe import Match
 
@@ -59,7 +59,7 @@ def find(
     return ids, counts
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _spread(values, numbers, starts, out):
     """Copies runs of values, of these lengths, to where they belong."""
     n = 0

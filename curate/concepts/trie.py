@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from curate.concepts.native import prefetch, sort16, sort32, sort64, trailing_zeros
+from curate.concepts.native import compiled, prefetch, sort16, sort32, sort64, trailing_zeros
 
 NODE = np.uint32(0x3FFFFFFF)
 """The bits of a record that name a node."""
@@ -74,7 +74,7 @@ def _seen(bitmap, key):
 # -- finding
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def pairs(trie, records, n, candidates):
     """Where two symbols stand that may begin an entry. Returns their number. Written without branches: none is foreseeable."""
     edges, bitmap, some = trie.edges, trie.bitmap, 0
@@ -92,7 +92,7 @@ def pairs(trie, records, n, candidates):
     return found
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def walk(trie, records, candidates, found, hits, places):
     """Follows the trie from each candidate. Returns the hits (grown where needed), where they begin, and their number."""
     edges, bitmap, entries, n = trie.edges, trie.bitmap, np.uint32(trie.entries), 0
@@ -115,7 +115,7 @@ def walk(trie, records, candidates, found, hits, places):
     return hits, places, n
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def grown(array):
     """A copy with room for as many again."""
     larger = np.empty(2 * len(array), array.dtype)
@@ -123,7 +123,7 @@ def grown(array):
     return larger
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _set_and_read(out, first, last, members, summary):
     """Sorts out[first:last] and leaves each value once, through a set of bits with a summary. Returns the new end.
 
@@ -149,14 +149,14 @@ def _set_and_read(out, first, last, members, summary):
     return end
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def sets(entries):
     """The two empty bit sets that `emit` works with: uint64."""
     tops = (entries >> 12) + 1
     return np.zeros(64 * tops, np.uint64), np.zeros(tops, np.uint64)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def emit(entries, records, lasts, hits, places, n_hits, members, summary, out, n, counts):
     """Writes each text's entries, ascending and each once, from out[n] on. Returns the new end.
 
@@ -214,7 +214,7 @@ def _power(number: int) -> int:
     return 1 << max(number - 1, 0).bit_length()
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _insert(trie, symbols, first, order, records):
     """Adds entries in the given order to an empty trie. Returns the records of the symbols."""
     entries, edges, bitmap = trie

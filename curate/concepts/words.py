@@ -16,6 +16,7 @@ from numba import njit
 from curate.concepts.native import (
     PADDING,
     blank_mask,
+    compiled,
     copy,
     find4,
     load64,
@@ -59,7 +60,7 @@ def _short_key(address, length):
     return (load64(address) & _low(length)) | (WORD | np.uint64(length)) << _56
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _long_keys(address, length):
     """Both keys of a word of 8 bytes or more. Up to 15 bytes they are the word: the first can be undone by the second."""
     if length < 16:
@@ -76,7 +77,7 @@ def _fold(one, other):
     return (one * MIX) ^ (other + (one >> _32))
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _same(one, other, length):
     """Whether two words of 16 bytes or more are equal."""
     for at in range(0, length - 8, 8):
@@ -119,7 +120,7 @@ def _find_long(long, pool, one, two, address):
 # -- finding
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _gather(data, offsets, rows, scratch, ends):
     """Copies texts end to end, each closed by a blank with its bit set in `ends`. Returns the bytes written."""
     place = 0
@@ -134,7 +135,7 @@ def _gather(data, offsets, rows, scratch, ends):
     return place
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _scan(index, scratch, size, ends, keys, longs, begins, lengths, lasts):
     """Cuts a block into words, marks and text ends. Returns how many there are, and how many long words.
 
@@ -170,7 +171,7 @@ def _scan(index, scratch, size, ends, keys, longs, begins, lengths, lasts):
     return n, long
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _look_up(index, base, keys, n, longs, begins, lengths, n_long, ones, twos, records):
     """The record of each word. `ones` and `twos` are room for the keys of the long ones."""
     short, long, pool = index.short, index.long, index.pool
@@ -183,7 +184,7 @@ def _look_up(index, base, keys, n, longs, begins, lengths, n_long, ones, twos, r
         records[longs[i]] = _find_long(long, pool, ones[i], twos[i], base + begins[i])
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def block(offsets, rows, first):
     """Where the block of texts that begins at rows[first] ends: at a number of texts or of bytes, after one text at least."""
     last, size = first, 0
@@ -195,7 +196,7 @@ def block(offsets, rows, first):
     return last
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def block_bytes(offsets, rows):
     """Room for the bytes of any block, with one more for each text."""
     longest = 0
@@ -204,7 +205,7 @@ def block_bytes(offsets, rows):
     return max(BLOCK_BYTES, longest) + BLOCK_TEXTS
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def match(index, data, offsets, rows):
     """Entries of texts: (values int32, number of them for each of `rows` int64).
 
@@ -272,7 +273,7 @@ def aligned(lines: int, width: int) -> np.ndarray:
     return room[start : start + width * lines].reshape(lines, width)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _cut(data, offsets, usable):
     """Words of all usable entries as (start, length), and where each entry's begin among them."""
     total = 0
@@ -294,7 +295,7 @@ def _cut(data, offsets, usable):
     return words, first
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _keys(data, words):
     """A key of each word, equal for equal ones."""
     keys = np.empty(len(words), np.uint64)
@@ -304,7 +305,7 @@ def _keys(data, words):
     return keys
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _number(data, words, short, long, pool):
     """Puts the words into the tables, each once, with a number where its record will stand.
 
@@ -334,7 +335,7 @@ def _number(data, words, short, long, pool):
     return numbers, number
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _place(table, one, two):
     """Where a key stands, put there if it was not: its line, its number in it, and whether it is new."""
     line = slot_of(one, table.shape[0])
@@ -364,7 +365,7 @@ def _put(table, line, number, value):
     table[line, number >> 1] = rest | np.uint64(value) << shift
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _fill(table, values, records):
     """Puts the records where the words' numbers stand."""
     taken = 4 if values == 16 else 0
