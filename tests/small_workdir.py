@@ -179,14 +179,19 @@ def write_workdir(root: str, rows: list[Row]) -> None:
     left = Ledger(rows_in=first + 7, kept=first, dropped={"repeated": 5}, failed={"bad_url": 2}, notes={"pages": 9})
     pairs = {name: _pairs(part) for name, part in parts.items()}
     write(root, "pairs", pairs, ledgers={part_name(0): left}, extra=BROKEN_FILES)
+    decided = {"balanced": {"t": {"en": 7}, "tail_share": None}}
     for name in ("matches", "balanced", "scores/clip", "duplicates", "selection"):
-        write(root, name, {part: _side(name, inside) for part, inside in parts.items()})
+        write(root, name, {part: _side(name, inside) for part, inside in parts.items()}, extra=decided.get(name))
     _images(root, parts)
     counts = np.bincount([entry for row in rows if not row.match for entry in row.entries], minlength=5)
     write(
         root,
         "counts",
         {"part-00000": pa.table({"lang": ["en"] * 5, "entry": pa.array(range(5), pa.int32()), "count": counts})},
+        extra={
+            "languages": {"en": {"part": "part-00000", "group": 0, "entries": 5, "matches": int(counts.sum())}},
+            "matched": {"rule": "metaclip1"},
+        },
     )
     for name, kept in (("shards", True), ("shards-raw", False)):
         chosen = [r for r in rows if r.data and (not kept or r.states()["selection"][0] == "kept")]

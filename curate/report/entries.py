@@ -34,7 +34,8 @@ def entries(workdir: str, recipe: Recipe) -> list[dict[str, Any]] | None:
     decided = balanced.require().extra
     accounts = [
         _account(lang, before[lang], after[lang], decided["t"][lang])
-        | {"pairs_matched": pairs[lang][0], "pairs_kept": pairs[lang][1], "tail_share_of_t": decided["tail_share"]}
+        | pairs[lang]
+        | {"tail_share_of_t": decided["tail_share"]}
         for lang in before
     ]
     for account in accounts:
@@ -46,21 +47,26 @@ def entries(workdir: str, recipe: Recipe) -> list[dict[str, Any]] | None:
 
 def _after(
     matches: Dataset, balanced: Dataset, before: Mapping[str, np.ndarray]
-) -> tuple[dict[str, np.ndarray], dict[str, tuple[int, int]]]:
-    """Matches of the kept pairs per entry; and for each language the pairs that matched and those that were kept."""
+) -> tuple[dict[str, np.ndarray], dict[str, dict[str, float]]]:
+    """Matches of the kept pairs per entry; and for each language the pairs that matched, that were kept, and that were to be
+    expected: the sum of the keep probabilities of those on which the draw decided."""
     after = {lang: np.zeros_like(counts) for lang, counts in before.items()}
-    pairs = dict.fromkeys(before, (0, 0))
-    sides = zip(matches.batches(["lang", "entries", "state"]), balanced.batches(["state"]), strict=True)
+    pairs = {lang: {"pairs_matched": 0, "pairs_kept": 0, "pairs_expected": 0.0} for lang in before}
+    columns = ["state", "reason", "keep_probability"]
+    sides = zip(matches.batches(["lang", "entries", "state"]), balanced.batches(columns), strict=True)
     for table, decision in sides:
         kept, alive = (pc.equal(column, "kept").to_numpy() for column in (decision["state"], table["state"]))
+        odds = pc.fill_null(decision["keep_probability"], 0).to_numpy()
+        odds = np.where(pc.fill_null(pc.equal(decision["reason"], "other_text"), False).to_numpy(), 0, odds)
         langs = table["lang"].combine_chunks().dictionary_encode()
         codes, lists = langs.indices.fill_null(-1).to_numpy(), table["entries"].combine_chunks()
         for code, lang in enumerate(langs.dictionary.to_pylist()):
             if lang in before:
                 rows = np.flatnonzero(kept & (codes == code))
                 counting.tally(lists.offsets.to_numpy(), lists.values.to_numpy(), rows, after[lang])
-                matched, stayed = pairs[lang]
-                pairs[lang] = (matched + int((alive & (codes == code)).sum()), stayed + len(rows))
+                pairs[lang]["pairs_matched"] += int((alive & (codes == code)).sum())
+                pairs[lang]["pairs_kept"] += len(rows)
+                pairs[lang]["pairs_expected"] += float(odds[alive & (codes == code)].sum())
     return after, pairs
 
 

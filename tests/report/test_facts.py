@@ -20,6 +20,8 @@ def test_head_and_tail_before_and_after_balancing(small_workdir, small_recipe, s
     assert account["matches_before"] == before.sum() and account["matches_after"] == after.sum()
     assert account["tail_share_before"] == before[before < 7].sum() / before.sum()
     assert 7 in before and 0 < account["tail_share_before"] < 1, "an entry with exactly t matches is in the head"
+    assert (account["t"], account["tail_share_of_t"]) == (7, None)
+    assert account["pairs_expected"] == 0.5 * len(matched), "the fixture's keep probability is a half"
     assert account["curve_before"][0] == [1, before.max()] and account["curve_before"][-1][1] == before.min()
 
 
