@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from curate import CurateError, __version__, recipe
+from curate.commands import plan
+from curate.commands.options import Overrides, RecipeOption, WorkdirOption
 from curate.recipe import RecipeError
 from curate.store import nearest
 
@@ -17,9 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-RecipeOption = Annotated[str, typer.Option("--recipe", "-c", help="YAML file, or the name of a recipe that ships")]
-WorkdirOption = Annotated[str, typer.Option("--workdir", "-w", help="folder or fsspec URL that holds the datasets")]
-Overrides = Annotated[list[str] | None, typer.Argument(help="dotted settings, e.g. balance.t=20000")]
+app.add_typer(plan.app, name="plan")
 
 
 @app.command()
