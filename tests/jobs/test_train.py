@@ -67,6 +67,23 @@ def test_each_set_is_trained_on_as_many_samples(workdir, settings, capfd):
         run(workdir, settings | {"samples_seen": 320})
 
 
+def test_only_what_is_drawn_anew_is_another_run_for_it(workdir, settings):
+    def plans(online):
+        plain = described(settings | {"online_balance": online}) | {"balance": {"online": True}}
+        here = engine.Run(recipe.build(plain), str(workdir), engine.Engines())
+        return {job.kind: train.planned(here, job).hash for job in train.trainings(here)}
+
+    whole, drawn = plans(False), plans(True)
+    assert whole["raw"] == drawn["raw"] and whole["curated"] != drawn["curated"]
+
+
+def test_shards_without_keep_probabilities_are_refused_before_anything_starts(workdir, settings):
+    plain = described(settings | {"online_balance": True, "sets": ["curated"]}) | {"balance": {"online": True}}
+    with pytest.raises(TrainingError, match="without keep probabilities"):
+        train.run(engine.Run(recipe.build(plain), str(workdir), engine.Engines()))
+    assert not (workdir / "runs" / "curated-0" / checkpoints.LAST).exists()
+
+
 def start(workdir, settings, tmp_path, *launcher):
     recipe_file = tmp_path / "recipe.yaml"
     recipe_file.write_text(yaml.safe_dump(described(settings)))

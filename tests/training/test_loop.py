@@ -48,10 +48,16 @@ class Killed(BaseException):
     """Stands for the power going out."""
 
 
+def most(uid: str) -> float:
+    """A keep probability from .5 to 1, by the pair's uid."""
+    return 0.5 + int(uid[:2], 16) / 510
+
+
 @pytest.mark.parametrize("held", [True, False], ids=["in memory", "streaming"])
-def test_a_killed_training_ends_in_the_same_bytes(tmp_path, make_shards, job_on, monkeypatch, held):
-    make_shards(tmp_path)
-    changed = {} if held else {"in_memory_bytes": 0, "shuffle_window": 5}
+@pytest.mark.parametrize("online", [False, True], ids=["whole epochs", "drawn epochs"])
+def test_a_killed_training_ends_in_the_same_bytes(tmp_path, make_shards, job_on, monkeypatch, held, online):
+    make_shards(tmp_path, keep=most)
+    changed = {"online_balance": online} | ({} if held else {"in_memory_bytes": 0, "shuffle_window": 5})
     whole, cut = job_on(tmp_path, "runs/whole", **changed), job_on(tmp_path, "runs/cut", **changed)
     loop.train(whole)
     save = checkpoints.save
@@ -107,18 +113,39 @@ def torchrun(job: Job, processes: int) -> None:
     subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, timeout=200)
 
 
+def losses(run: Path) -> list[float]:
+    return [json.loads(line)["loss"] for line in (run / "log.jsonl").read_text().splitlines()]
+
+
 def test_two_processes_learn_what_one_learns(tmp_path, make_shards, job_on):
     make_shards(tmp_path)
     few = {"samples_seen": 16 * 8, "learning_rate": 1e-3}
     loop.train(job_on(tmp_path, "runs/one", **few))
     torchrun(job_on(tmp_path, "runs/two", **few), 2)
-    one, two = (
-        [json.loads(line)["loss"] for line in (tmp_path / "runs" / name / "log.jsonl").read_text().splitlines()]
-        for name in ("one", "two")
-    )
+    one, two = (losses(tmp_path / "runs" / name) for name in ("one", "two"))
     # The gradient of the gathered loss is that of the whole batch, up to the order of sums.
     assert one == pytest.approx(two, abs=2e-3)
     assert max(abs(a - b) for a, b in pairwise(one)) > 0.01
+
+
+def test_the_curated_set_alone_is_drawn_anew(tmp_path, make_shards, job_on):
+    make_shards(tmp_path, keep=most)
+    runs = {
+        (kind, online): job_on(tmp_path, f"runs/{kind}-{online}", kind=kind, samples_seen=64, online_balance=online)
+        for kind in ("raw", "curated") for online in (False, True)
+    }  # fmt: skip
+    for job in runs.values():
+        loop.train(job)
+    model = {which: files(tmp_path / job.target)[weights.WEIGHTS] for which, job in runs.items()}
+    assert model["raw", True] == model["raw", False] == model["curated", False] != model["curated", True]
+
+
+def test_two_processes_that_stream_drawn_epochs_end_together(tmp_path, make_shards, job_on):
+    # Lanes of different length, and epochs of which a lane has nothing: nobody may wait for another for ever.
+    make_shards(tmp_path, shards=4, keep=lambda uid: 1.0 if uid < "8" else 0.01)
+    torchrun(job_on(tmp_path, samples_seen=16 * 12, in_memory_bytes=0, workers=2, online_balance=True), 2)
+    facts = json.loads((tmp_path / "runs" / "curated-0" / "run.json").read_text())
+    assert (facts["samples_seen"], facts["steps"], facts["online_balance"]) == (192, 12, True)
 
 
 def test_a_training_whose_command_is_gone_stops(tmp_path, make_shards, job_on, monkeypatch):
