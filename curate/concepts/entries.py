@@ -1,7 +1,5 @@
 """Entry lists: one table per language, `<metadata>/<lang>/entries.parquet`; `metadata` itself is the folder that ships."""
 
-from functools import cache
-
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,18 +31,23 @@ def fingerprint(metadata: str, language: str) -> str:
     return xxhash.xxh3_128_hexdigest(_bytes(metadata, language))
 
 
-@cache
-def _bytes(metadata: str, language: str) -> bytes:
+def languages(metadata: str) -> list[str]:
+    """All languages that have a list there, in alphabetical order."""
     if metadata == SHIPPED:
-        lists = {item.name: item / FILE for item in folder(SHIPPED).iterdir() if (item / FILE).is_file()}
-        if language in lists:
-            return lists[language].read_bytes()
-        known = sorted(lists)
-    else:
-        fs, root = fsspec.core.url_to_fs(metadata)
-        place = f"{root.rstrip('/')}/{language}/{FILE}"
-        if fs.exists(place):
-            return bytes(fs.cat_file(place))
-        known = [path.split("/")[-2] for path in fs.glob(f"{root.rstrip('/')}/*/{FILE}")]
+        return sorted(item.name for item in folder(SHIPPED).iterdir() if (item / FILE).is_file())
+    fs, root = fsspec.core.url_to_fs(metadata)
+    return sorted(path.split("/")[-2] for path in fs.glob(f"{root.rstrip('/')}/*/{FILE}"))
+
+
+def _bytes(metadata: str, language: str) -> bytes:
+    """The file of a list. Read anew each time: a worker keeps indexes, and not the lists that they are made of."""
+    fs, root = fsspec.core.url_to_fs(metadata)
+    if metadata == SHIPPED:
+        shipped = folder(SHIPPED) / language / FILE
+        if shipped.is_file():
+            return shipped.read_bytes()
+    elif fs.exists(place := f"{root.rstrip('/')}/{language}/{FILE}"):
+        return bytes(fs.cat_file(place))
+    known = languages(metadata)
     hint = nearest(language, known) if known else f"nothing there looks like <lang>/{FILE}"
     raise RecipeError(f"match.languages: no entry list for {language!r} in match.metadata={metadata!r}: {hint}")

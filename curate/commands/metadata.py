@@ -1,0 +1,145 @@
+"""`curate metadata`: build an entry list from its sources, or import one."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import pyarrow as pa
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from curate.concepts.building import assembling, frequencies, presets, wordnet
+from curate.concepts.building.assembling import BuildError, Built, Candidate
+from curate.concepts.building.imported import imported
+from curate.concepts.rules import RULES
+from curate.recipe import RecipeError
+from curate.store import nearest
+
+app = typer.Typer(help="Entry lists: the metadata that texts are matched against.", no_args_is_help=True)
+
+Language = Annotated[str, typer.Option(help="code of the language, as language id gives it (en, de, zh ...)")]
+Out = Annotated[Path, typer.Option(help="folder of the lists; this one goes to <out>/<language>")]
+Rule = Annotated[
+    str, typer.Option(help="rule for which entries that can never match are counted: metaclip1 or metaclip2")
+]
+
+
+@app.command()
+def build(
+    out: Out,
+    language: Language = "en",
+    preset: Annotated[
+        str, typer.Option(help="published thresholds: metaclip1 (English) or metaclip2 (any language)")
+    ] = "metaclip1",
+    rule: Rule = "metaclip1",
+    wordnet_: Annotated[
+        Path | None, typer.Option("--wordnet", help="folder with WordNet's data.noun, data.verb, data.adj, data.adv")
+    ] = None,
+    omw: Annotated[
+        list[Path] | None, typer.Option(help="an Open Multilingual Wordnet: wn-data-*.tab or WN-LMF, .gz or not")
+    ] = None,
+    omw_language: Annotated[
+        str | None, typer.Option(help="language in a table that has several (three letters, as it writes it)")
+    ] = None,
+    wikipedia: Annotated[
+        list[str] | None, typer.Option(help="pages-articles dumps (.xml, .xml.bz2); paths or globs")
+    ] = None,
+    pageviews: Annotated[list[str] | None, typer.Option(help="hourly page-view files (.gz); paths or globs")] = None,
+    words: Annotated[int, typer.Option(help="how many of wordfreq's most frequent words")] = 0,
+    spark: Annotated[bool, typer.Option("--spark", help="count dumps and views on Spark")] = False,
+    unigram_count: Annotated[int | None, typer.Option(help="instead of the preset's: least count of a word")] = None,
+    bigram_pmi: Annotated[
+        float | None, typer.Option(help="instead of the preset's: least mutual information of a pair")
+    ] = None,
+    title_views: Annotated[int | None, typer.Option(help="instead of the preset's: least views of an article")] = None,
+) -> None:
+    """Build the list of a language; over a list that is there, which keeps its ids.
+
+    Sources in the order in which they claim an entry: WordNet, other WordNets, Wikipedia's words, pairs and titles, frequent words,
+    and 0 to 99 always.
+    """
+    check(language, rule)
+    wanted = presets.preset(preset, unigram_count=unigram_count, bigram_pmi=bigram_pmi, title_views=title_views)
+    sources: dict[str, Iterable[Candidate]] = {}
+    inputs: dict[str, Any] = {}
+    if wordnet_:
+        sources["wordnet"] = wordnet.princeton(wordnet_)
+        inputs["wordnet"] = {
+            file: assembling.mark(wordnet_ / file) for file in wordnet.DATA_FILES if (wordnet_ / file).is_file()
+        }
+    for file in omw or []:
+        sources["omw"] = [*sources.get("omw", []), *wordnet.multilingual(file, omw_language)]
+        inputs.setdefault("omw", {})[file.name] = assembling.mark(file)
+    if wikipedia or pageviews:
+        from jobs import build_metadata
+
+        counted, account = build_metadata.counted(language, wanted, wikipedia or [], pageviews or [], spark=spark)
+        sources |= counted
+        inputs |= account
+    if words:
+        frequent = list(frequencies.words(language, words))
+        sources |= {"words": frequent, "words-capitalised": list(frequencies.capitalised(frequent))}
+        inputs["wordfreq"] = {"version": frequencies.version(), "most_frequent_words": words}
+    if not sources:
+        raise BuildError(
+            "no source: give --wordnet, --omw, --wikipedia, --pageviews or --words; see `curate metadata build --help`"
+        )
+    finish(language, sources, wanted, preset, rule, inputs, out)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="JSON: a list of strings, or an object with the entries as keys")],
+    out: Out,
+    language: Language = "en",
+    preset: Annotated[str, typer.Option(help="metaclip2 leaves out entries of more than 256 characters")] = "metaclip1",
+    rule: Rule = "metaclip1",
+) -> None:
+    """Take a list that you have; its order gives the ids, over a list that is there new ones are appended."""
+    check(language, rule)
+    candidates, refused = imported(file)
+    inputs = {"imported": {"file": file.name, "refused": refused} | assembling.mark(file)}
+    finish(language, {"imported": candidates}, presets.preset(preset), preset, rule, inputs, out)
+
+
+def check(language: str, rule: str) -> None:
+    """Raises RecipeError for a language that is no folder's name, and for an unknown rule."""
+    if not re.fullmatch(r"[a-z][a-z0-9_-]*", language):
+        raise RecipeError(
+            f"--language {language!r}: a code in small letters is wanted, as language id gives it (en, de, zh ...)"
+        )
+    if rule not in RULES:
+        raise RecipeError(f"no rule {rule!r}: {nearest(rule, RULES)}")
+
+
+def finish(
+    language: str, sources: Mapping[str, Iterable[Candidate]], wanted: presets.Preset, name: str, rule: str,
+    inputs: Mapping[str, Any], out: Path,
+) -> None:  # fmt: skip
+    """Assembles, writes and says what came of it."""
+    before = assembling.before(out / language)
+    built = assembling.build(language, sources, wanted, rule, before)
+    account = built.account | {"preset": name, "inputs": dict(inputs)}
+    assembling.write(Built(table=built.table, account=account), out / language)
+    say(built, out / language, before)
+
+
+def say(built: Built, out: Path, before: pa.Table | None) -> None:
+    console, account = Console(highlight=False), built.account
+    table = Table("source", "offered", "taken", box=None)
+    for source in sorted({*account["by_source"], *account["offered_by_source"]}):
+        numbers = (account["offered_by_source"].get(source), account["by_source"].get(source, 0))
+        table.add_row(source, *("" if number is None else f"{number:,}" for number in numbers))
+    console.print(table)
+    old = f", {len(before):,} of them with the ids that they had" if before is not None else ""
+    console.print(f"{out / assembling.FILE}: {account['entries']:,} entries{old}")
+    for reason, count in account["left_out"].items():
+        console.print(f"{count:,} left out: {reason}")
+    never = account["never_match"]
+    if never["count"]:
+        shown = ", ".join(repr(text) for text in never["examples"][:5])
+        console.print(
+            f"{never['count']:,} can never match by {never['rule']} ({never['why']}), such as {shown}", markup=False
+        )
