@@ -52,7 +52,9 @@ class Redrawn:
 
     def count(self, epoch: int, shard: str, size: int) -> int:
         """How many samples of a shard take part, from its index: the tar is not opened."""
-        index = self._shards.read_part(shard, ["uids", "keep_probabilities"]).combine_chunks()
+        # Without threads: loader processes are forked, and have cores of their own to share as it is.
+        with self._shards.open_part(shard) as file:
+            index = file.read(columns=["uids", "keep_probabilities"], use_threads=False).combine_chunks()
         if not len(index):
             return 0
         keep = pc.list_flatten(index["keep_probabilities"]).to_numpy()
