@@ -1,0 +1,197 @@
+"""`curate explain` on the small workdir: each fate, any number of stages, and texts that mean harm."""
+
+import json
+import re
+import shutil
+
+import pytest
+from typer.testing import CliRunner
+
+from curate.cli import app
+from curate.explaining.account import ExplainError, Workdir, end, explain, places
+from curate.store import Dataset, StoreError
+from curate.uid import image_uid
+from tests.small_workdir import Row, picture, write_workdir
+
+ROAD = ("matches", "balanced", "images", "scores/clip", "duplicates", "selection")
+STAGES = {"matches": "match", "balanced": "balance", "images": "download", "duplicates": "dedup", "selection": "select"}
+
+
+def told(workdir, recipe, row) -> dict:
+    where = Workdir(str(workdir), recipe)
+    (place,) = places(where, row.uid, None)
+    return explain(where, place)
+
+
+def stage(pair: dict, dataset: str) -> dict:
+    return next(one for one in pair["stages"] if one["dataset"] == dataset)
+
+
+def command(workdir, *arguments: str):
+    return CliRunner().invoke(app, ["explain", *arguments, "-w", str(workdir)], terminal_width=100)
+
+
+def test_every_row_is_told_as_the_stages_left_it(small_workdir, small_recipe, small_rows):
+    ends = set()
+    for row in small_rows:
+        pair = told(small_workdir, small_recipe, row)
+        assert (pair["uid"], pair["text"], pair["url"], pair["image_uid"]) == (row.uid, row.text, row.url, row.image)
+        for dataset, (state, reason) in row.states().items():
+            assert (stage(pair, dataset)["state"], stage(pair, dataset)["reason"]) == (state, reason), dataset
+            assert (stage(pair, dataset)["why"] is None) == (reason is None)
+        out = next(((STAGES[name], row.states()[name][1]) for name in ROAD if row.states()[name][1]), None)
+        if out is None:
+            in_a_shard = stage(pair, "shards")["state"] == "kept"
+            out = ("shard", "kept") if in_a_shard else ("shard", "image_missing or undecodable")
+        assert (pair["end"]["stage"], pair["end"]["outcome"]) == out
+        ends.add(out)
+    assert ends >= {
+        ("match", "no_entry"), ("balance", "balanced_out"), ("download", "http_4xx"), ("download", "opted_out"),
+        ("dedup", "exact"), ("dedup", "perceptual"), ("select", "file_name"), ("shard", "kept"),
+    }  # fmt: skip
+
+
+def test_the_numbers_behind_the_balance(small_workdir, small_recipe, small_rows):
+    row = next(row for row in small_rows if row.balance)
+    pair = told(small_workdir, small_recipe, row)
+    cats = sum(not r.match and 0 in r.entries for r in small_rows)
+    assert cats > 7
+    entry = {"id": 0, "text": "cat", "source": "words", "count": cats, "t": 7, "p": pytest.approx(7 / cats)}
+    assert stage(pair, "matches")["entries"] == [entry]
+    balanced = stage(pair, "balanced")
+    assert (balanced["keep_probability"], balanced["draw"]) == (0.5, 0.1)
+    assert balanced["decided"] == "its draw 0.100000 is below its keep probability 0.500000"
+    # The fixture's keep probabilities are not those of its counts, and that is said.
+    assert re.search(rf"would give the keep probability {7 / cats:.6g}", balanced["remarks"][0])
+
+
+def test_without_the_recipe_entries_have_no_texts_rather_than_wrong_ones(small_workdir, small_rows):
+    pair = told(small_workdir, None, next(row for row in small_rows if row.balance))
+    (entry,) = stage(pair, "matches")["entries"]
+    assert entry["text"] is None and entry["t"] == 7 and entry["count"]
+    assert any("give the recipe" in remark for remark in stage(pair, "balanced")["remarks"])
+
+
+def test_an_image_and_its_fetching(small_workdir, small_recipe, small_rows):
+    good = stage(told(small_workdir, small_recipe, next(r for r in small_rows if r.data)), "images")
+    assert (good["width"], good["height"], good["format"], good["http_status"]) == (64, 48, "png", 200)
+    bad = stage(told(small_workdir, small_recipe, next(r for r in small_rows if r.download)), "images")
+    assert (bad["http_status"], bad["nbytes"]) == (404, None)
+
+
+def test_a_duplicate_names_who_stands_for_it(small_workdir, small_recipe, small_rows):
+    row = next(row for row in small_rows if row.duplicate)
+    duplicate = stage(told(small_workdir, small_recipe, row), "duplicates")
+    assert duplicate["representative"] == image_uid(row.duplicate[1])
+    assert (duplicate["representative_url"], duplicate["is_representative"]) == (row.duplicate[1], False)
+    alone = stage(
+        told(small_workdir, small_recipe, next(r for r in small_rows if r.url == row.duplicate[1])), "duplicates"
+    )
+    assert alone["is_representative"]
+
+
+def test_a_sample_has_its_shard_and_key(small_workdir, small_recipe, small_rows):
+    row = next(r for r in small_rows if r.url == "http://photos.example/good/0.png")
+    shard = stage(told(small_workdir, small_recipe, row), "shards")
+    assert (shard["shard"], shard["key"], shard["text_is_the_samples"]) == ("00000.tar", row.image, True)
+
+
+@pytest.mark.parametrize("last", range(len(ROAD)))
+def test_it_works_with_the_stages_that_are_there(small_workdir, small_recipe, small_rows, tmp_path, last):
+    workdir = tmp_path / "w"
+    shutil.copytree(small_workdir, workdir)
+    for name in (*ROAD[last:], "shards", "shards-raw", *(("counts",) if last == 0 else ())):
+        Dataset(str(workdir), name).remove()
+    row = next(r for r in small_rows if r.url == "http://photos.example/good/0.png")
+    pair = told(workdir, small_recipe, row)
+    states = {("scores/clip" if one["dataset"] == "scores" else one["dataset"]): one["state"] for one in pair["stages"]}
+    assert [states[name] for name in ROAD] == ["kept"] * last + ["not run yet"] * (len(ROAD) - last)
+    done = command(workdir, row.uid)
+    assert done.exit_code == 0 and "not run yet" in done.output
+    if last == 1:  # matched and counted, not balanced
+        assert stage(pair, "balanced")["keep_probability_to_come"] == pytest.approx(
+            stage(pair, "matches")["entries"][0]["p"]
+        )
+        assert stage(told(workdir, None, row), "balanced")["keep_probability_to_come"] is None
+    assert pair["end"] == {
+        "stage": ["extract", "match", "balance", "download", "score", "dedup"][last],
+        "outcome": "kept",
+    }
+
+
+def test_what_select_kept_and_no_shard_has_was_left_out_there():
+    road = [{"stage": "select", "dataset": "selection", "state": "kept", "reason": None}]
+    shard = {"stage": "shard", "dataset": "shards", "state": "absent", "reason": None}
+    assert end([*road, shard])["outcome"] == "image_missing or undecodable"
+    assert end([*road, shard | {"state": "not run yet"}]) == {"stage": "select", "outcome": "kept"}
+
+
+# -- what is asked for
+
+
+def test_a_url_gives_all_texts_of_the_image(small_workdir, small_rows):
+    url = "http://photos.example/good/1.png"
+    mine = {row.uid for row in small_rows if row.url == url}
+    assert len(mine) == 2
+    for asked in (("--url", url), ("--url", "HTTP://photos.example:80/x/../good/1.png#top"), (image_uid(url),)):
+        pairs = json.loads(command(small_workdir, *asked, "--json").output)["pairs"]
+        assert {pair["uid"] for pair in pairs} == mine
+        assert [pair["texts_of_image"] for pair in pairs] == [2, 2]
+
+
+def test_a_uid_may_be_pasted_in_upper_case_with_blanks(small_workdir, small_rows):
+    row = small_rows[0]
+    assert places(Workdir(small_workdir), f" {row.uid.upper()} ", None) == places(Workdir(small_workdir), row.uid, None)
+
+
+@pytest.mark.parametrize(
+    "uid", ["", "abc", "g" * 32, "0" * 31, "0" * 33, "../../etc/passwd", "\x1b[31m" + "0" * 27, "ａ" * 32]
+)
+def test_what_is_no_uid_is_refused_with_an_example(small_workdir, uid):
+    with pytest.raises(ExplainError, match=r"is no uid.* such as [0-9a-f]{32}") as raised:
+        places(Workdir(small_workdir), uid, None)
+    assert "\x1b" not in str(raised.value)
+
+
+def test_a_uid_that_is_not_there_says_where_it_looked(small_workdir, small_rows):
+    with pytest.raises(
+        ExplainError, match=rf"{small_workdir}/pairs \(2 parts, {len(small_rows)} rows\).*uids are 32 hex"
+    ):
+        places(Workdir(small_workdir), "0" * 32, None)
+    with pytest.raises(ExplainError, match=r"no text of an image at http://nowhere.example/\x20is in"):
+        places(Workdir(small_workdir), None, "http://nowhere.example/")
+    with pytest.raises(ExplainError, match="no absolute URL"):
+        places(Workdir(small_workdir), None, "photos.example/good")
+    for uid, url in ((None, None), ("0" * 32, "http://a.example/")):
+        with pytest.raises(ExplainError, match=r"give the uid .* or the URL"):
+            places(Workdir(small_workdir), uid, url)
+
+
+def test_without_pairs_the_stage_to_run_is_named(tmp_path):
+    with pytest.raises(StoreError, match="run the stage 'extract'"):
+        places(Workdir(str(tmp_path)), "0" * 32, None)
+
+
+# -- what is printed
+
+
+def test_the_command_says_the_fate_and_the_numbers(small_workdir, small_rows):
+    output = command(small_workdir, next(row.uid for row in small_rows if row.balance)).output
+    assert re.search(r"balance +dropped +balanced_out; its draw 0\.100000 is below", output)
+    assert re.search(r"end +balanced_out \(balance\)", output)
+    output = command(small_workdir, next(row.uid for row in small_rows if row.download)).output
+    assert re.search(r"download +failed +http_4xx \(the server .*HTTP 404", output)
+    assert "select     gone        a stage before took it out".replace("select     ", "select    ") in output
+
+
+def test_what_strangers_wrote_neither_steers_the_terminal_nor_is_read_as_markup(tmp_path):
+    evil = "[bold red]x[/] [link=http://evil.example]y[/link] \x1b[2J\x9b31m \u202egnp.exe \x07"
+    write_workdir(str(tmp_path), [Row(evil, "http://photos.example/[red]/0.png", picture(1)),
+                                  Row("b", "http://photos.example/1.png", picture(2))])  # fmt: skip
+    uid = Row(evil, "http://photos.example/[red]/0.png").uid
+    output = command(tmp_path, uid).output
+    assert "[bold red]x[/] [link=http://evil.example]y[/link]" in output and "/[red]/0.png" in output
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", output)
+    plain = command(tmp_path, uid, "--json").output
+    assert plain.isascii() and "\x1b" not in plain
+    assert json.loads(plain)["pairs"][0]["text"] == evil
