@@ -26,6 +26,18 @@ def texts_of(folder: Path, languages: tuple[str, ...], columns: tuple[str, ...] 
     return list(dict.fromkeys(_texts(folder, languages, columns)))
 
 
+def any_texts(folder: Path, columns: tuple[str, ...] = COLUMNS) -> list[str]:
+    """Distinct texts of a folder's tables in every language, in order."""
+    found = dict.fromkeys(
+        text
+        for file in sorted(folder.glob("*.parquet"))
+        for column in set(columns) & set(pq.read_schema(file).names)
+        for text in pq.read_table(file, columns=[column])[column].to_pylist()
+        if text
+    )
+    return list(found)
+
+
 def _texts(folder: Path, languages: tuple[str, ...], columns: tuple[str, ...]) -> Iterator[str]:
     for file in sorted(folder.glob("*.parquet")):
         table = pq.read_table(file)

@@ -6,7 +6,6 @@ Peers get their best form: pyahocorasick spaces texts by str.replace, which is f
 unspaced scripts as bytes (its nodes are slow with thousands of characters to choose from); so does daachorse.
 """
 
-import multiprocessing
 import os
 import sys
 import tempfile
@@ -90,12 +89,6 @@ def fasttext_module(texts: list[str]) -> int:
 
 def identified(texts: pa.Array) -> int:
     return len(language.identify(texts, MODEL).codes)
-
-
-def in_a_fork(work: Callable[[], Any]) -> Any:
-    """The answer of a call in a process of its own, whose memory goes with it."""
-    with multiprocessing.get_context("fork").Pool(1) as pool:
-        return pool.apply(work)
 
 
 def kernels(pool: Path) -> list[dict[str, Any]]:

@@ -1,6 +1,8 @@
 """Match, count and balance on local Spark over pools of a million and ten million pairs: CPU seconds, wall time, memory."""
 
+import gc
 import math
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -12,7 +14,9 @@ import corpus
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from harness import Tree, row
+from harness import Tree, row, shared_out
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from curate import schema
 from curate.store import ROW_GROUP, Dataset, Plan, part_name
@@ -78,8 +82,14 @@ class Runs:
                 f"{large['wall']:.0f} s for 10M, {small['wall']:.0f} s for 1M",
                 memory,
             ),
+            row("extra_worker_memory", self._extra_worker(), 100, "MB of its own, against the limit", 0),
             row("scale_peak_memory", large["peak_mb"], small["peak_mb"], "MB, 10M against 1M pairs", memory),
         ]
+
+    def _extra_worker(self) -> float:
+        """MB that one more worker takes: three less one, halved, forked as Spark forks them."""
+        one, three = (workers_mb(n, str(self._folder / "metadata"), self._texts) for n in (1, 3))
+        return (three - one) / 2
 
     def _run(self, rows: int) -> dict[str, float]:
         workdir = self._folder / f"w{rows}"
@@ -97,9 +107,47 @@ class Runs:
         return {"match": cpu, "wall": marks["balanced"][1] - marks["started"][1], "peak_mb": tree.peak_mb}
 
 
+def workers_mb(number: int, metadata: str, texts: list[str]) -> float:
+    """Memory of so many workers that matched, in a process that was warmed as `jobs.workers` is."""
+    answers, line = multiprocessing.get_context("fork").Pipe(duplex=False)
+    child = multiprocessing.get_context("fork").Process(target=_workers, args=(number, metadata, texts, line))
+    child.start()
+    found = answers.recv()
+    child.join()
+    return found
+
+
+def _workers(number: int, metadata: str, texts: list[str], line: Any) -> None:
+    from jobs import workers
+
+    workers.warm()
+    gc.collect()
+    gc.freeze()
+    context = multiprocessing.get_context("fork")
+    done, leave = context.Barrier(number + 1), context.Event()
+    children = [context.Process(target=_match, args=(metadata, texts, done, leave)) for _ in range(number)]
+    for one in children:
+        one.start()
+    done.wait()
+    line.send(sum(shared_out(one.pid) for one in children if one.pid))
+    leave.set()
+    for one in children:
+        one.join()
+
+
+def _match(metadata: str, texts: list[str], done: Any, leave: Any) -> None:
+    from curate.concepts import matching
+    from curate.recipe import Match
+
+    for start in range(0, 200_000, ROW_GROUP):
+        some = [texts[i % len(texts)] for i in range(start, start + ROW_GROUP)]
+        matching.match(pa.table({"uid": ["0" * 32] * ROW_GROUP, "text": some}), Match(metadata=metadata))
+    done.wait()
+    leave.wait()
+
+
 def main() -> None:
     """The child: the stages on a session that is started first, a word on standard output after each."""
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
     from curate import recipe
     from jobs import balance, engine, match
 

@@ -44,7 +44,9 @@ def entry_list(size: int, seed: int) -> pa.Table:
     syllables = pa.array([c + v for c in CONSONANTS for v in VOWELS])
 
     def words(n: int) -> pa.Array:
-        return pc.binary_join_element_wise(*(syllables.take(pa.array(chance.integers(0, len(syllables), n))) for _ in range(4)), "")
+        return pc.binary_join_element_wise(
+            *(syllables.take(pa.array(chance.integers(0, len(syllables), n))) for _ in range(4)), ""
+        )
 
     drawn = size + size // 8
     pairs = pc.binary_join_element_wise(words(drawn // TWO), words(drawn // TWO), " ")
@@ -94,7 +96,11 @@ def main() -> None:
             extra, used, found = in_a_fork(lambda texts=texts: matched(metadata, tuple(languages), texts))
             print(f"  {what}: {len(texts):,} texts, {used} languages in use, {found:,} matches", flush=True)
             rows.append(row(what, extra, LIMIT_MB, f"MB of its own, {used} languages in use", extra))
-    report("worldwide", f"{pool.name}; {ENTRIES:,} entries in {LANGUAGES} languages, indexes of {disk:,.0f} MB on disk", rows)
+    report(
+        "worldwide",
+        f"{pool.name}; {ENTRIES:,} entries in {LANGUAGES} languages, indexes of {disk:,.0f} MB on disk",
+        rows,
+    )
 
 
 if __name__ == "__main__":

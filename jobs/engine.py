@@ -175,6 +175,7 @@ def _attach_spark() -> tuple[Any, bool]:
             builder.master(os.environ.get("SPARK_MASTER", "local[*]"))
             .config("spark.driver.host", "127.0.0.1")
             .config("spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile={LOG4J.as_uri()}")
+            .config("spark.python.daemon.module", "jobs.workers")
             .config("spark.ui.enabled", "false")
             .config("spark.ui.showConsoleProgress", "false")
             .config("spark.sql.shuffle.partitions", str(2 * (os.cpu_count() or 1)))
