@@ -4,9 +4,12 @@ import json
 import re
 import shutil
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from curate import schema
 from curate.cli import app
 from curate.explaining.account import ExplainError, Workdir, end, explain, places
 from curate.store import Dataset, StoreError
@@ -195,3 +198,16 @@ def test_what_strangers_wrote_neither_steers_the_terminal_nor_is_read_as_markup(
     plain = command(tmp_path, uid, "--json").output
     assert plain.isascii() and "\x1b" not in plain
     assert json.loads(plain)["pairs"][0]["text"] == evil
+
+
+def test_an_entry_list_is_not_trusted_either(small_workdir, small_rows, tmp_path):
+    row = next(r for r in small_rows if r.url == "http://photos.example/good/0.png")
+    texts = {"id": [0], "text": ["[red]cat\x1b[31m\u202e"], "source": ["[b]w\x07"], "statistic": [1.0]}
+    (tmp_path / "en").mkdir()
+    pq.write_table(pa.table(texts, schema=schema.load("entries").arrow()), tmp_path / "en" / "entries.parquet")
+    (tmp_path / "r.yaml").write_text(
+        f"name: r\nextract: {{inputs: [x]}}\nmatch: {{metadata: {tmp_path}}}\nscore: {{models: [{{name: clip, model: ViT-B-32}}]}}\n"
+    )
+    output = command(small_workdir, row.uid, "-c", str(tmp_path / "r.yaml")).output
+    assert "[red]cat\ufffd[31m\ufffd" in output and "[b]w\ufffd" in output
+    assert not re.search("[\x1b\x07\u202e]", output)
