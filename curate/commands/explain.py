@@ -19,6 +19,8 @@ from curate.report.untrusted import clip
 
 LONG = 600
 """Characters of a text; JSON has all of it."""
+MOST = 50
+"""Texts of an image that are told; a page's decoration may have thousands."""
 STYLES = {KEPT: "green", DROPPED: "yellow", FAILED: "red", GONE: "dim", NOT_RUN: "dim", ABSENT: "dim"}
 MISSING = {
     "images": "not asked for: balance did not keep it, and it is not in the baseline",
@@ -40,13 +42,16 @@ def explain(
 ) -> None:
     """Say what every stage found out about a pair and decided, with the numbers behind it."""
     where = account.Workdir(workdir, recipe.load(recipe_) if recipe_ else None)
-    found = [account.explain(where, place) for place in account.places(where, uid, url)]
+    places = account.places(where, uid, url)
+    found = [account.explain(where, place) for place in places[:MOST]]
     if json:
         # ASCII alone: what strangers wrote cannot steer a terminal.
-        typer.echo(json_.dumps({"workdir": workdir, "pairs": found}, indent=1))
+        typer.echo(json_.dumps({"workdir": workdir, "texts": len(places), "pairs": found}, indent=1))
         return
     for pair in found:
         print_pair(pair)
+    if len(places) > MOST:
+        typer.echo(f"and {number(len(places) - MOST)} more texts of this image; explain them by their uids")
 
 
 def print_pair(pair: dict[str, Any], console: Console | None = None) -> None:

@@ -1,6 +1,7 @@
 """`curate plan`: what a setting would lead to, before the work is done."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -40,6 +41,8 @@ def balance(
     from jobs import engine, plan_balance
 
     settings = recipe.load(recipe_, overrides or [])
+    if json and not Path(json).absolute().parent.is_dir():
+        raise RecipeError(f"--json: there is no folder {Path(json).parent} to write {Path(json).name} into")
     ts = asked(t) if t is not None else [settings.balance.t]
     engines = engine.Engines()
     try:

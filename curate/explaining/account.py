@@ -138,10 +138,7 @@ def _texts(workdir: Workdir, place: Place, uid: str) -> Iterator[Row]:
 def _images(workdir: Workdir, uid: str, image: str) -> Iterator[Row]:
     """Everything from download on."""
     images = workdir.dataset("images")
-    place = None
-    if images.manifest() is not None:
-        rows = finding.of_image(images, image)
-        place = next((row for row in rows if finding.read(images, row, ["uid"])["uid"] == uid), None)
+    place = finding.of_pair(images, image, uid) if images.manifest() is not None else None
     yield _side(workdir, "images", place, uid, IMAGE_FACTS)
     for name in [f"scores/{model}" for model in workdir.models()] or ["scores"]:
         yield _side(workdir, name, place, uid, ("similarity_score",))

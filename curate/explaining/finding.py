@@ -48,6 +48,17 @@ def of_image(data: Dataset, image: str) -> list[Place]:
         return list(_within(file, parts[part_of(image, len(parts))], image))
 
 
+def of_pair(data: Dataset, image: str, uid: str) -> Place | None:
+    """The place of one of an image's rows; None when it has no such row. `data` as for `of_image`."""
+    groups = dict.fromkeys((place.part, place.group) for place in of_image(data, image))
+    for part, group in groups:
+        with data.open_part(part) as file:
+            row = pc.index(file.read_row_group(group, columns=["uid"])["uid"], uid).as_py()
+        if row >= 0:
+            return Place(part, group, row)
+    return None
+
+
 def in_order(data: Dataset, image: str) -> list[Place]:
     """The same for a dataset whose parts, too, are ordered by image_uid, wherever they are cut: the index of shards."""
     parts = data.part_names()

@@ -142,6 +142,15 @@ def test_a_url_gives_all_texts_of_the_image(small_workdir, small_rows):
         assert [pair["texts_of_image"] for pair in pairs] == [2, 2]
 
 
+def test_of_an_image_with_very_many_texts_the_first_are_told(tmp_path):
+    url = "http://photos.example/spacer.png"
+    write_workdir(str(tmp_path), [Row(f"text {i}", url, picture(1)) for i in range(60)])
+    told = json.loads(command(tmp_path, "--url", url, "--json").output)
+    assert (told["texts"], len(told["pairs"]), len({pair["uid"] for pair in told["pairs"]})) == (60, 50, 50)
+    assert {stage(pair, "images")["state"] for pair in told["pairs"]} == {"kept"}
+    assert "and 10 more texts of this image" in command(tmp_path, "--url", url).output
+
+
 def test_a_uid_may_be_pasted_in_upper_case_with_blanks(small_workdir, small_rows):
     row = small_rows[0]
     assert places(Workdir(small_workdir), f" {row.uid.upper()} ", None) == places(Workdir(small_workdir), row.uid, None)

@@ -82,3 +82,10 @@ def test_the_command_prints_a_table_and_writes_the_numbers(matched, engines, tmp
 def test_a_threshold_that_is_none_stops_before_anything_runs(t):
     done = CliRunner().invoke(app, ["plan", "balance", "--t", t])
     assert "no threshold" in str(done.exception) and "\x1b" not in str(done.exception)
+
+
+def test_a_file_that_cannot_be_written_is_said_before_anything_runs(tmp_path):
+    done = CliRunner().invoke(
+        app, ["plan", "balance", "-w", str(tmp_path), "--json", str(tmp_path / "no" / "plan.json")]
+    )
+    assert "--json: there is no folder" in str(done.exception)
