@@ -280,6 +280,11 @@ class Recipe(Settings, frozen=True, kw_only=True):
 
         # A misspelt rule is said before a crawl is read, not days later when its stage begins.
         resolve(self.select, [model.name for model in self.score.models])
+        for lang in self.balance.t_of if "all" not in self.match.languages else ():
+            if lang not in self.match.languages:
+                raise ValueError(
+                    f"balance.t_of: {lang!r} is none of match.languages: {nearest(lang, self.match.languages)}"
+                )
         if self.train.online_balance and not self.balance.online:
             raise ValueError(
                 "train.online_balance draws from all matched pairs, and balance.online is false: they would be drawn twice. "

@@ -4,6 +4,7 @@ The dataset `counts` has a row group for each language, and its manifest says in
 read without the others', and nobody holds those of all languages unless all are in use.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ from curate.store import Dataset, Part, Plan, part_name
 
 COLUMNS = ("state", "lang", "entries")
 """What counting reads of `matches`."""
+LIST = "metadata/"
+"""What the manifest's `matched` puts before the language of an entry list."""
 PARTS = 64
 """Most parts of a `counts`: by language, so small ones share a part."""
 
@@ -143,8 +146,18 @@ class Pool:
     removed: tuple[Dataset, ...] = ()
 
     def languages(self) -> list[str]:
-        """All languages with a count."""
-        return sorted({lang for counts in self.added for lang in counts.require().extra["languages"]})
+        """All languages with matches left. Counts are not read: the manifests say how many matches there are."""
+        left = Counter[str]()
+        for sign, pools in ((1, self.added), (-1, self.removed)):
+            for counts in pools:
+                for lang, place in counts.require().extra["languages"].items():
+                    left[lang] += sign * place["matches"]
+        return sorted(lang for lang, matches in left.items() if matches)
+
+    def lists(self) -> list[str]:
+        """All languages whose entry list was matched, whether a text was found or not."""
+        matched = {what for counts in self.added for what in counts.require().extra["matched"]}
+        return sorted(what.removeprefix(LIST) for what in matched if what.startswith(LIST))
 
     def of(self, lang: str) -> np.ndarray:
         """A language's counts: int64 by entry id, 0 where no text matches.
@@ -163,7 +176,7 @@ class Pool:
         return total - gone
 
     def check(self) -> None:
-        """Raises CountError when not all were matched by one rule against the same entry lists."""
+        """Raises CountError when not all were matched by one rule against the same entry lists, or more is removed than there is."""
         first = self.added[0]
         mine = first.require().extra["matched"]
         for other in (*self.added[1:], *self.removed):
@@ -174,6 +187,8 @@ class Pool:
                         f"{other.root}: its {what} is {theirs[what]!r}, that of {first.root} is {mine[what]!r}; ids mean "
                         f"something else there: run the stage match on {other.workdir} again with the same lists and rule"
                     )
+        for lang in sorted({lang for counts in self.removed for lang in counts.require().extra["languages"]}):
+            self.of(lang)
 
 
 def sources(workdir: str, settings: Balance) -> Pool:

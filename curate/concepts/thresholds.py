@@ -11,6 +11,7 @@ import numpy as np
 
 from curate.concepts.counting import Pool
 from curate.recipe import Balance, RecipeError
+from curate.store import nearest
 
 ENGLISH = "en"
 
@@ -42,19 +43,29 @@ def t_of_share(counts: np.ndarray, share: float) -> int:
 def resolve(pool: Pool, settings: Balance) -> Thresholds:
     """t of every language that the pool has counts of.
 
-    Raises RecipeError when a language's t was not given and there is no English to take the share from.
+    Raises RecipeError when a language's t was not given and English has no tail to take the share from, and for a t of a language
+    that nothing was matched against.
     """
-    languages = pool.languages()
+    languages, listed = pool.languages(), pool.lists()
+    for lang in settings.t_of:
+        if lang not in listed:
+            raise RecipeError(f"balance.t_of: no list of {lang!r} was matched: {nearest(lang, listed)}")
     given = {ENGLISH: settings.t} | settings.t_of
     open_ = [lang for lang in languages if lang not in given]
     if not open_:
         return Thresholds({lang: given[lang] for lang in languages}, None)
     share = settings.tail_share
     if share is None:
-        if ENGLISH not in languages:
-            raise RecipeError(
-                f"balance.tail_share: t of {', '.join(open_[:5])} comes from the tail share of English, and no English text "
-                "matched; give the share (Meta CLIP 2 has 0.06) or each t: balance.t_of={de: 500}"
+        t = given[ENGLISH]
+        share = tail_share(pool.of(ENGLISH), t) if ENGLISH in languages else 0.0
+        if not share:
+            why = (
+                f"every English entry has {t:,} matches (balance.t) or more"
+                if ENGLISH in languages
+                else "no English text matched"
             )
-        share = tail_share(pool.of(ENGLISH), given[ENGLISH])
+            raise RecipeError(
+                f"balance.tail_share: t of {', '.join(open_[:5])} comes from the tail share of English, and {why}; give the share "
+                "(Meta CLIP 2 has 0.06) or each t: balance.t_of={de: 500}"
+            )
     return Thresholds({lang: given.get(lang) or t_of_share(pool.of(lang), share) for lang in languages}, share)

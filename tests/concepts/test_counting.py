@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate import schema
-from curate.concepts import counting
+from curate.concepts import counting, thresholds
 from curate.concepts.counting import CountError, Pool, Tally
+from curate.recipe import Balance
 from curate.store import Dataset, Plan
 
 ROW = st.fixed_dictionaries(
@@ -97,6 +98,22 @@ def test_more_than_there_is_cannot_be_removed(tmp_path):
     one, two = dataset(tmp_path / "one", [row]), dataset(tmp_path / "two", [row, row])
     with pytest.raises(CountError, match=r"entry 3 of 'en' has 1 matches, and 2 are to be removed"):
         Pool((one,), (two,)).of("en")
+
+
+def test_what_was_never_added_is_refused_before_any_language_is_asked_for(tmp_path):
+    english, german = ([{"state": "kept", "lang": lang, "entries": [3]}] for lang in ("en", "de"))
+    one, other = dataset(tmp_path / "one", english), dataset(tmp_path / "other", german)
+    with pytest.raises(CountError, match=r"entry 3 of 'de' has 0 matches, and 1 are to be removed"):
+        Pool((one,), (other,)).check()
+
+
+def test_a_language_that_was_removed_whole_is_no_language_of_the_pool(tmp_path):
+    english, german = ([{"state": "kept", "lang": lang, "entries": [3]}] for lang in ("en", "de"))
+    both, gone = dataset(tmp_path / "both", english, german), dataset(tmp_path / "gone", german)
+    pool = Pool((both,), (gone,))
+    pool.check()
+    assert pool.languages() == ["en"] and not pool.of("de").any()
+    assert thresholds.resolve(pool, Balance(t=2)) == thresholds.Thresholds({"en": 2}, None)
 
 
 def test_pools_matched_by_other_rules_or_lists_do_not_go_together(tmp_path):

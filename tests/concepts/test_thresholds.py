@@ -20,6 +20,9 @@ class Counts:
     def languages(self) -> list[str]:
         return sorted(self._counts)
 
+    def lists(self) -> list[str]:
+        return self.languages()
+
     def of(self, lang: str) -> np.ndarray:
         return self._counts[lang]
 
@@ -65,6 +68,22 @@ def test_a_share_can_be_given_and_english_overridden():
 def test_without_english_or_a_share_nothing_is_guessed():
     with pytest.raises(RecipeError, match=r"balance.tail_share: t of de, fr .*balance.t_of"):
         thresholds.resolve(Counts(de=[1], fr=[1]), Balance())
+
+
+def test_english_without_a_tail_gives_no_share():
+    pool = Counts(en=[5, 9], de=[1, 2])
+    with pytest.raises(
+        RecipeError, match=r"t of de comes from .* every English entry has 5 matches \(balance.t\) or more"
+    ):
+        thresholds.resolve(pool, Balance(t=5))
+    assert thresholds.resolve(pool, Balance(t=6)).tail_share == 5 / 14
+    assert thresholds.resolve(pool, Balance(t=5, tail_share=0.3)).t == {"en": 5, "de": 1}
+    assert thresholds.resolve(Counts(en=[5, 9]), Balance(t=5)).t == {"en": 5}, "nobody asks for the share"
+
+
+def test_t_of_a_language_that_was_not_matched_names_the_nearest():
+    with pytest.raises(RecipeError, match=r"balance.t_of: no list of 'dee' .*did you mean 'de'"):
+        thresholds.resolve(Counts(en=[1, 9], de=[1]), Balance(t=5, t_of={"dee": 500}))
 
 
 def test_a_pool_without_matches_has_no_thresholds():
