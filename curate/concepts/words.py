@@ -249,6 +249,7 @@ def build(data: np.ndarray, offsets: np.ndarray, usable: np.ndarray) -> WordInde
     """
     words, first = _cut(data, offsets, usable)
     keys, is_long = _keys(data, words), words[:, 1] > 7
+    # One word a line on average at most: with two, matching takes a tenth longer.
     short = _lines(len(np.unique(keys[~is_long])), 8)
     long = _lines(len(np.unique(keys[is_long])), 16)
     pool = np.zeros(int(words[words[:, 1] > 15, 1].sum()) + PADDING, np.uint8)
@@ -261,9 +262,9 @@ def build(data: np.ndarray, offsets: np.ndarray, usable: np.ndarray) -> WordInde
     return WordIndex(trie, short, long, pool)
 
 
-def _lines(keys: int, width: int) -> np.ndarray:
-    """Free lines for four keys each, at least one for a key."""
-    return aligned(1 << max(4, int(keys - 1).bit_length()), width)
+def _lines(number: int, width: int) -> np.ndarray:
+    """Free lines with room for four keys each, at least so many."""
+    return aligned(1 << max(4, int(number - 1).bit_length()), width)
 
 
 def aligned(lines: int, width: int) -> np.ndarray:

@@ -177,6 +177,19 @@ def test_texts_with_any_number_of_matches_are_ordered(rule):
     ]
 
 
+@pytest.mark.parametrize("length", [16, 17, 23, 24, 25, 31, 32, 300])
+def test_a_hash_alone_is_not_believed(length):
+    word = "".join(random.Random(length).choices(string.ascii_letters, k=length))
+    built = index.build(entry_table([word]), "metaclip1")
+    texts = pa.array([word])
+    assert built.match(texts, np.arange(1))[0].tolist() == [0]
+    for at in range(length):
+        # The bytes that the hash stands for are other ones now: as if two words had one hash.
+        built.words.pool[at] ^= 1
+        assert built.match(texts, np.arange(1))[0].tolist() == []
+        built.words.pool[at] ^= 1
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_an_index_on_disk_is_the_one_that_was_built(rule, tmp_path):
     table = entry_table([piece for piece in dict.fromkeys(PIECES) if piece])
