@@ -4,7 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
-EXTRAS = ("spark", "ray", "download", "langid", "train", "faiss-cpu", "dev")
+EXTRAS = ("spark", "ray", "download", "train", "faiss-cpu", "metadata", "tokenizers", "dev")
 
 
 def pins(project: dict) -> list[str]:

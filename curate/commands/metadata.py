@@ -20,6 +20,9 @@ from curate.store import nearest
 app = typer.Typer(help="Entry lists: the metadata that texts are matched against.", no_args_is_help=True)
 
 Language = Annotated[str, typer.Option(help="code of the language, as language id gives it (en, de, zh ...)")]
+Languages = Annotated[
+    str, typer.Option(help="one or several codes, comma-separated; {lang} in a path is then the code")
+]
 Out = Annotated[Path, typer.Option(help="folder of the lists; this one goes to <out>/<language>")]
 Rule = Annotated[
     str, typer.Option(help="rule for which entries that can never match are counted: metaclip1 or metaclip2")
@@ -29,7 +32,7 @@ Rule = Annotated[
 @app.command()
 def build(
     out: Out,
-    language: Language = "en",
+    language: Languages = "en",
     preset: Annotated[
         str, typer.Option(help="published thresholds: metaclip1 (English) or metaclip2 (any language)")
     ] = "metaclip1",
@@ -38,7 +41,7 @@ def build(
         Path | None, typer.Option("--wordnet", help="folder with WordNet's data.noun, data.verb, data.adj, data.adv")
     ] = None,
     omw: Annotated[
-        list[Path] | None, typer.Option(help="an Open Multilingual Wordnet: wn-data-*.tab or WN-LMF, .gz or not")
+        list[str] | None, typer.Option(help="an Open Multilingual Wordnet: wn-data-*.tab or WN-LMF, .gz or not")
     ] = None,
     omw_language: Annotated[
         str | None, typer.Option(help="language in a table that has several (three letters, as it writes it)")
@@ -60,33 +63,40 @@ def build(
     Sources in the order in which they claim an entry: WordNet, other WordNets, Wikipedia's words, pairs and titles, frequent words,
     and 0 to 99 always.
     """
-    check(language, rule)
+    codes = language.split(",")
+    for code in codes:
+        check(code, rule)
     wanted = presets.preset(preset, unigram_count=unigram_count, bigram_pmi=bigram_pmi, title_views=title_views)
-    sources: dict[str, Iterable[Candidate]] = {}
-    inputs: dict[str, Any] = {}
-    if wordnet_:
-        sources["wordnet"] = wordnet.princeton(wordnet_)
-        inputs["wordnet"] = {
-            file: assembling.mark(wordnet_ / file) for file in wordnet.DATA_FILES if (wordnet_ / file).is_file()
-        }
-    for file in omw or []:
-        sources["omw"] = [*sources.get("omw", []), *wordnet.multilingual(file, omw_language)]
-        inputs.setdefault("omw", {})[file.name] = assembling.mark(file)
-    if wikipedia or pageviews:
-        from jobs import build_metadata
+    for code in codes:
+        sources: dict[str, Iterable[Candidate]] = {}
+        inputs: dict[str, Any] = {}
+        if wordnet_:
+            sources["wordnet"] = wordnet.princeton(wordnet_)
+            files = [file for file in wordnet.DATA_FILES if (wordnet_ / file).is_file()]
+            inputs["wordnet"] = {file: assembling.mark(wordnet_ / file) for file in files}
+        for file in (Path(path) for path in of_language(omw, code)):
+            sources["omw"] = [*sources.get("omw", []), *wordnet.multilingual(file, omw_language)]
+            inputs.setdefault("omw", {})[file.name] = assembling.mark(file)
+        if wikipedia or pageviews:
+            from jobs import build_metadata
 
-        counted, account = build_metadata.counted(language, wanted, wikipedia or [], pageviews or [], spark=spark)
-        sources |= counted
-        inputs |= account
-    if words:
-        frequent = list(frequencies.words(language, words))
-        sources |= {"words": frequent, "words-capitalised": list(frequencies.capitalised(frequent))}
-        inputs["wordfreq"] = {"version": frequencies.version(), "most_frequent_words": words}
-    if not sources:
-        raise BuildError(
-            "no source: give --wordnet, --omw, --wikipedia, --pageviews or --words; see `curate metadata build --help`"
-        )
-    finish(language, sources, wanted, preset, rule, inputs, out)
+            dumps, views = of_language(wikipedia, code), of_language(pageviews, code)
+            counted, account = build_metadata.counted(code, wanted, dumps, views, spark=spark)
+            sources |= counted
+            inputs |= account
+        if words:
+            frequent = list(frequencies.words(code, words))
+            sources |= {"words": frequent, "words-capitalised": list(frequencies.capitalised(frequent))}
+            inputs["wordfreq"] = {"version": frequencies.version(), "most_frequent_words": words}
+        if not sources:
+            raise BuildError(
+                "no source: give --wordnet, --omw, --wikipedia, --pageviews or --words; see `curate metadata build --help`"
+            )
+        finish(code, sources, wanted, preset, rule, inputs, out)
+
+
+def of_language(paths: list[str] | None, code: str) -> list[str]:
+    return [path.replace("{lang}", code) for path in paths or []]
 
 
 @app.command("import")

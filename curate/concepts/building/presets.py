@@ -25,6 +25,10 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
     bigrams: int | None = None
     title_views: int = 0
     """Least views of an article."""
+    hourly_views: int = 1
+    """Least views of an article in an hour, for that hour to count."""
+    mobile_views: bool = False
+    """Whether views on the mobile site count."""
     title_share: float | None = None
     """Share of the titles, the most viewed first."""
     titles: int | None = None
@@ -34,11 +38,11 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
 
 PRESETS: Mapping[str, Preset] = {
     # Xu et al., Demystifying CLIP Data, 2023.
-    "metaclip1": Preset(unigram_count=100, bigram_pmi=30, title_views=70),
+    "metaclip1": Preset(unigram_count=100, bigram_pmi=30, title_views=70, hourly_views=50),
     # Chuang et al., Meta CLIP 2, 2025: each language as much as English had at most, and the same shares.
     "metaclip2": Preset(
         unigram_share=0.10, unigrams=251_465, bigram_pmi=30, bigram_share=0.40, bigrams=100_646, title_share=0.76,
-        titles=61_235, longest=256,
+        titles=61_235, mobile_views=True, longest=256,
     ),
 }  # fmt: skip
 

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import Any
 from xml.parsers import expat
 
 from curate.concepts.building.assembling import BuildError, Candidate
@@ -41,9 +41,8 @@ def multilingual(file: Path, language: str | None = None) -> Iterator[Candidate]
     `language` picks the lemmas of one language from a table that has several (three letters, as the table writes it). Blanks for
     underscores, and `+`, which joins the parts of a word there, is left out. Raises BuildError naming what is wrong.
     """
-    opened = gzip.open if file.suffix == ".gz" else open
     names = Counter[str]()
-    with opened(file, "rb") as stream:
+    with (gzip.open if file.suffix == ".gz" else open)(file, "rb") as stream:
         start = stream.read(4096).lstrip()
         stream.seek(0)
         lemmas = _lmf(stream, file) if start.startswith(b"<") else _table(stream, file, language)
@@ -56,7 +55,7 @@ def multilingual(file: Path, language: str | None = None) -> Iterator[Candidate]
     )
 
 
-def _table(stream: IO[bytes], file: Path, language: str | None) -> Iterator[str]:
+def _table(stream: Any, file: Path, language: str | None) -> Iterator[str]:
     for number, line in enumerate(stream, 1):
         if line.startswith(b"#") or not line.strip():
             continue
@@ -70,7 +69,7 @@ def _table(stream: IO[bytes], file: Path, language: str | None) -> Iterator[str]
             yield fields[2]
 
 
-def _lmf(stream: IO[bytes], file: Path) -> Iterator[str]:
+def _lmf(stream: Any, file: Path) -> Iterator[str]:
     """The written form of an entry's lemma, once for each of its senses, as the document streams.
 
     Documents that define entities are refused: no WordNet needs them, and expanded they may fill the memory.

@@ -1,0 +1,109 @@
+"""Dumps and page views on Spark: split inside a file, and the same list as in one process."""
+
+import bz2
+import gzip
+import json
+import random
+import sys
+from subprocess import run
+
+import pytest
+from tests.concepts.building import dumps
+
+from curate.concepts import entries
+from curate.concepts.building import wikipedia
+from curate.concepts.building.presets import preset
+from jobs import build_metadata
+
+WANTED = preset("metaclip2", unigram_count=2, bigram_pmi=3, title_views=60)
+
+
+@pytest.fixture(scope="module")
+def dump(tmp_path_factory):
+    """A few thousand pages of words that hardly compress, as plain XML, one bzip2 stream, and many."""
+    chance, folder = random.Random(0), tmp_path_factory.mktemp("dumps")
+    known = ["".join(chance.choices("abcdefghijklmnop", k=6)) for _ in range(4000)]
+    # Every hundredth pair of words belongs together.
+    texts = [
+        " ".join(word if chance.random() < 0.99 else "New York" for word in chance.choices(known, k=150))
+        for _ in range(1000)
+    ]
+    pages = [dumps.page(i, f"Page {i}", text) for i, text in enumerate(texts)]
+    pages += [dumps.page(9000 + i, f"Talk:{i}", "elsewhere", ns=1) for i in range(20)]
+    (folder / "plain.xml").write_text(dumps.document(pages))
+    (folder / "one.xml.bz2").write_bytes(bz2.compress(dumps.document(pages).encode(), 1))
+    dumps.multistream(pages, folder / "many.xml.bz2", per_stream=100)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def in_process(dump):
+    return build_metadata.in_process([str(dump / "plain.xml")], "en", WANTED)
+
+
+@pytest.fixture
+def small_splits(engines):
+    spark = engines.spark()
+    key = "spark.sql.files.maxPartitionBytes"
+    before = spark.conf.get(key)
+    spark.conf.set(key, "150k")
+    yield spark
+    spark.conf.set(key, before)
+
+
+@pytest.mark.parametrize("name", ["plain.xml", "one.xml.bz2", "many.xml.bz2"])
+def test_a_dump_that_is_split_gives_what_one_process_counts(dump, in_process, engines, small_splits, name):
+    read = small_splits.read.option("lineSep", wikipedia.END).text(str(dump / name))
+    assert read.rdd.getNumPartitions() > 2, f"{(dump / name).stat().st_size} bytes are read by one task"
+    chosen, fates = build_metadata.on_spark(engines, [str(dump / name)], "en", WANTED)
+    assert fates == {"article": 1000, "elsewhere": 20}
+    assert (chosen, fates) == in_process
+    assert len(chosen["wikipedia-pairs"]) == int(0.4 * len(chosen["wikipedia-words"]))
+    assert 100 < len(chosen["wikipedia-words"]) < 4000
+
+
+def test_the_command_builds_one_list_on_either_engine(dump, tmp_path):
+    views = tmp_path / "pageviews-20180419-000000.gz"
+    views.write_bytes(gzip.compress(b"en New_York 90 0\nen Talk:x 90 0\nen.m New_York 10 0\nen Rare 3 0\n"))
+    common = ["--language", "en", "--preset", "metaclip2", "--bigram-pmi", "3", "--title-views", "60"]
+    common += ["--wikipedia", f"{dump}/many.xml.bz2", "--pageviews", str(views)]
+    for command in (["-m", "curate.cli", "metadata", "build"], ["jobs/build_metadata.py"]):
+        out = tmp_path / command[-1].replace("/", "-")
+        done = run([sys.executable, *command, *common, "--out", str(out)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    here, there = (
+        sorted(path for path in tmp_path.glob(f"{name}/en/*")) for name in ("build", "jobs-build_metadata.py")
+    )
+    assert [file.read_bytes() for file in here] == [file.read_bytes() for file in there] and len(here) == 2
+    table = entries.load(str(tmp_path / "build"), "en")
+    assert set(table["source"].to_pylist()) == {"wikipedia-words", "wikipedia-pairs", "wikipedia-titles", "numbers"}
+    account = json.loads((tmp_path / "build" / "en" / "provenance.json").read_text())
+    assert account["inputs"]["wikipedia"]["pages"] == {"article": 1000, "elsewhere": 20}
+    assert account["inputs"]["pageviews"]["lines"] == {"colon": 1, "counted": 3}
+    assert account["offered_by_source"]["wikipedia-titles"] == 1
+
+
+def test_several_languages_each_take_their_own_files(tmp_path):
+    for language, text in (("de", "ein Haus und ein Hund"), ("fr", "une maison et un chien")):
+        (tmp_path / f"{language}wiki.xml").write_text(dumps.document([dumps.page(1, "T", text)] * 3, language))
+    arguments = [
+        "--language",
+        "de,fr",
+        "--preset",
+        "metaclip1",
+        "--unigram-count",
+        "3",
+        "--wikipedia",
+        f"{tmp_path}/{{lang}}wiki.xml",
+    ]
+    done = run([sys.executable, "-m", "curate.cli", "metadata", "build", *arguments, "--out", str(tmp_path / "lists")],
+               capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert entries.languages(str(tmp_path / "lists")) == ["de", "fr"]
+    assert entries.load(str(tmp_path / "lists"), "fr")["text"].to_pylist()[:3] == ["chien", "et", "maison"]
+
+
+def test_a_pattern_without_files_stops_at_once(tmp_path):
+    done = run([sys.executable, "-m", "curate.cli", "metadata", "build", "--wikipedia", f"{tmp_path}/*.bz2", "--out", str(tmp_path)],
+               capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode == 2 and "--wikipedia: no file matches" in done.stderr
