@@ -8,12 +8,13 @@ WORKDIR ?= workdirs/demo
 # How a stage is launched: the laptop's default, or e.g. LAUNCH="spark-submit" / LAUNCH="ray job submit --working-dir . -- python"
 LAUNCH ?= $(BIN)/python
 SET ?=
+WORDNET ?= /usr/share/wordnet
 STAGE = $(LAUNCH) jobs/$@.py --recipe $(RECIPE) --workdir $(WORKDIR) $(if $(REDO),--redo $(REDO)) $(SET)
 export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo extract match balance download score dedup select shard train evaluate report run web teacher test test-long lint bench-match bench-extract lowest clean
+.PHONY: help install demo extract match balance download score dedup select shard train evaluate report run web teacher metadata test test-long lint bench-match bench-worldwide bench-extract lowest clean
 
 help: ## list the targets in the order of the road
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -67,6 +68,9 @@ teacher: $(VENV)/.all ## train the demo's scoring model again and write its card
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[teacher]'
 	$(BIN)/python demo/make_teacher.py
 
+metadata: $(VENV)/.dev ## build the English list that ships again (WORDNET=folder); its ids stay
+	$(BIN)/curate metadata build --wordnet $(WORDNET) --words 100000 --out metadata
+
 test: java-check $(VENV)/.dev ## install what tests need, and run them
 	$(BIN)/python -m pytest -m "not long"
 
@@ -78,8 +82,11 @@ lint: $(VENV)/.dev ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench-match: $(VENV)/.bench ## captions matched per CPU second, against pyahocorasick (CORPUS=table.parquet)
+bench-match: $(VENV)/.bench ## captions matched per CPU second, against pyahocorasick and others; 10M pairs on Spark (CORPUS=folder)
 	$(BIN)/python benchmarks/match.py $(CORPUS)
+
+bench-worldwide: $(VENV)/.bench ## indexes of 27 million entries in 329 languages (CORPUS=folder)
+	$(BIN)/python benchmarks/worldwide.py $(CORPUS)
 
 bench-extract: $(VENV)/.bench ## WARC and WAT read per CPU second, against their floors (CORPUS=folder)
 	$(BIN)/python benchmarks/extract.py $(CORPUS)

