@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from curate import parts
+from curate import parts, schema
 from curate.concepts import counting, entries, language, matching
 from curate.recipe import Match
 from curate.store import Part
@@ -54,7 +54,8 @@ def count(run: engine.Run) -> None:
         columns = "lang string, entry int, count long"
         rows = engine.spark_rows(run.engines, partial(counting.count_parts, matches=matches), batches, columns)
         summed = rows.groupBy("lang", "entry").sum("count").withColumnRenamed("sum(count)", "count")
-        return reducing.spark_groups(summed, numbers, "lang", missing, written)
+        nothing = schema.load("counts").arrow().empty_table()
+        return reducing.spark_groups(summed, numbers, "lang", missing, written, nothing)
 
     def finish() -> dict[str, Any]:
         matched = lists(settings) | {"rule": settings.rule}

@@ -19,26 +19,32 @@ def batched(engines: Engines, names: Sequence[str]) -> list[str]:
 
 
 def spark_groups(
-    frame: Any, numbers: Mapping[str, int], column: str, parts: Sequence[str], function: Callable[[Any, str], str]
+    frame: Any,
+    numbers: Mapping[str, int],
+    column: str,
+    parts: Sequence[str],
+    function: Callable[[Any, str], str],
+    nothing: Any,
 ) -> list[Part]:
     """Makes parts from the rows of a DataFrame, one task each: rows belong to the part whose number their `column` has.
 
-    `function` writes an Arrow table as the part of a name and returns its record as JSON. Parts without rows are made too.
+    `function` writes an Arrow table as the part of a name and returns its record as JSON. For parts without rows that is done
+    here, with `nothing`, a table of the same columns.
     """
     from pyspark.sql import functions as f
 
-    spark, places = frame.sparkSession, list(numbers.items())
-    wanted = [int(part.rsplit("-", 1)[1]) for part in parts]
-    names = dict(zip(wanted, parts, strict=True))
-    number = f.create_map(*[f.lit(value) for pair in places for value in pair])[f.col(column)].alias("number")
-    rows = frame.select(number, *frame.columns).where(f.col("number").isin(wanted))
-    every = spark.createDataFrame([(i,) for i in wanted], "number int")
-    grouped = rows.groupBy("number").cogroup(every.groupBy("number"))
+    wanted = {int(part.rsplit("-", 1)[1]): part for part in parts}
+    number = f.create_map(*[f.lit(value) for pair in numbers.items() for value in pair])[f.col(column)].alias("number")
+    rows = frame.select(number, *frame.columns).where(f.col("number").isin(list(wanted)))
 
-    def write(key: Any, table: Any, _: Any) -> Any:
+    def write(key: Any, table: Any) -> Any:
         import pyarrow as pa
 
-        return pa.table({"record": [function(table.drop_columns("number"), names[key[0].as_py()])]})
+        record = function(table.drop_columns("number"), wanted[key[0].as_py()])
+        return pa.table({"number": [key[0].as_py()], "record": [record]})
 
-    records = grouped.applyInArrow(write, "record string").collect()
-    return [msgspec.json.decode(row.record, type=Part) for row in records]
+    done = rows.groupBy("number").applyInArrow(write, "number int, record string").collect()
+    records = [row.record for row in done]
+    there = {row.number for row in done}
+    records += [function(nothing, part) for place, part in wanted.items() if place not in there]
+    return [msgspec.json.decode(record, type=Part) for record in records]

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curate import recipe, schema
-from curate.concepts import matching
+from curate.concepts import counting, matching
 from curate.recipe import Match, RecipeError
 from curate.store import Dataset
 from jobs import engine, match
@@ -107,3 +107,29 @@ def test_another_list_is_another_dataset(matched, engines, tmp_path):
 def test_a_language_without_a_list_stops_the_run_at_once(matched, engines):
     with pytest.raises(RecipeError, match="no entry list for 'eng'"):
         run_over(matched, engines, "match.languages=[eng]")
+
+
+def test_all_languages_are_those_with_a_list_and_each_is_counted_apart(pool_pairs, engines, tmp_path):
+    lists = {"en": ["cat", "flower", "A"], "de": ["Katze", "Blume", "Hund"], "ja": ["花", "猫", "犬"]}
+    for lang, texts in lists.items():
+        (tmp_path / "lists" / lang).mkdir(parents=True)
+        rows = [{"id": i, "text": text, "source": "words", "statistic": 1.0} for i, text in enumerate(texts)]
+        table = pa.Table.from_pylist(rows, schema=schema.load("entries").arrow())
+        pq.write_table(table, tmp_path / "lists" / lang / "entries.parquet")
+    shutil.copytree(pool_pairs, tmp_path / "w")
+    asked = ("match.languages=[all]", "match.rule=metaclip2", f"match.metadata={tmp_path / 'lists'}")
+    run_over(tmp_path / "w", engines, *asked)
+    counts = Dataset(str(tmp_path / "w"), "counts")
+    assert sorted(counts.require().extra["languages"]) == ["de", "en", "ja"]
+    rows = pa.concat_tables(Dataset(str(tmp_path / "w"), "matches").batches()).to_pylist()
+    expected = Counter((row["lang"], entry) for row in rows if row["state"] == "kept" for entry in row["entries"])
+    for lang in lists:
+        found = counting.of_language(counts, lang)
+        assert {entry: int(n) for entry, n in enumerate(found) if n} == {
+            e: n for (of, e), n in expected.items() if of == lang
+        }
+    texts = pa.concat_tables(Dataset(str(tmp_path / "w"), "pairs").batches(["text"]))["text"].to_pylist()
+    flowers = [row["entries"] for row, text in zip(rows, texts, strict=True) if row["lang"] == "ja" and "花" in text]
+    assert flowers and all(0 in entries for entries in flowers), (
+        "by the second rule an entry stands inside a row of Han"
+    )

@@ -89,6 +89,23 @@ def test_a_page_that_the_parser_trips_over_costs_itself_alone(monkeypatch):
     assert found["page", "unparsed", ""] == 1 and found["page", "article", ""] == 2 and found["word", "good", ""] == 2
 
 
+@pytest.mark.parametrize("piece", ["<ref>", "{|\n", "<b><i>", "[[a|", "<b>x</i>"])
+def test_markup_that_is_begun_and_never_ended_costs_its_page_alone(piece):
+    ends = {"<ref>": "</ref>", "[[a|": "]]"}.get(piece, "")
+    for text in (piece * 20_000, ends * 20_000 + piece * 20_000, piece * 20_000 + ends * 20_000):
+        assert counts_of([text, "fine"]) == {
+            ("page", "article", ""): 1,
+            ("page", "tangled", ""): 1,
+            ("word", "fine", ""): 1,
+        }
+
+
+def test_articles_as_people_write_them_are_not_tangled():
+    text = (dumps.MARKUP + "<br>Some <li>list <p>par [[open link and a {| table\n") * 100
+    assert wikipedia.tangle(dumps.MARKUP * 1000) < wikipedia.TANGLE / 100
+    assert counts_of([text])["page", "article", ""] == 1
+
+
 def test_nested_markup_that_is_meant_to_hurt_ends():
     for text in (
         "{{" * 3000 + "x",
