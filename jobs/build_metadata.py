@@ -8,88 +8,37 @@ A dump is split inside a file too, plain or bzip2: the reader cuts it at `</page
 import jobs  # noqa: F401 - before all others, see there
 
 # isort: split
-import glob
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from curate.concepts.building import assembling, pageviews, wikipedia
-from curate.concepts.building.assembling import BuildError, Candidate
+from curate.concepts.building import files, pageviews, wikipedia
+from curate.concepts.building.files import Sources
 from curate.concepts.building.presets import Preset
 from jobs.engine import Engines
 
-Sources = dict[str, list[Candidate]]
-
 
 def counted(
-    language: str, preset: Preset, dumps: Sequence[str], views: Sequence[str], *, spark: bool
+    language: str, preset: Preset, dumps: Sequence[str], views: Sequence[str]
 ) -> tuple[Sources, dict[str, Any]]:
-    """Words, pairs and titles that a preset takes, and the account of the files; counted on Spark or in this process."""
-    sources: Sources = {}
-    account: dict[str, Any] = {}
+    """As `files.counted`, on Spark."""
     engines = Engines()
+    counters = {"count_dumps": partial(on_spark, engines), "count_views": partial(views_on_spark, engines)}
     try:
-        if dumps:
-            wikipedia.need_parser()
-            files = found(dumps, "--wikipedia")
-            chosen, pages = (on_spark(engines, files, language, preset) if spark else
-                             in_process(files, language, preset))  # fmt: skip
-            sources |= chosen
-            account["wikipedia"] = {"pages": pages, "files": marks(files)}
-        if views:
-            files = found(views, "--pageviews")
-            titles, lines = (views_on_spark if spark else views_in_process)(engines, files, language, preset)
-            sources["wikipedia-titles"] = titles
-            account["pageviews"] = {"lines": lines, "files": marks(files)}
+        return files.counted(language, preset, dumps, views, **counters)
     finally:
         engines.stop()
-    return sources, account
 
 
-def found(patterns: Sequence[str], option: str) -> list[str]:
-    """Files of paths and globs, in order. Remote ones (`s3://...`) are left to Spark. Raises BuildError where there is none."""
-    files: list[str] = []
-    for pattern in patterns:
-        here = [pattern] if "://" in pattern else sorted(glob.glob(pattern))
-        if not here:
-            raise BuildError(f"{option}: no file matches {pattern!r}")
-        files += here
-    return files
-
-
-def marks(files: Sequence[str]) -> dict[str, Any]:
-    """Sizes and hashes of the files that are on this machine."""
-    return {Path(file).name: {} if "://" in file else assembling.mark(Path(file)) for file in files}
-
-
-# -- in this process
-
-
-def in_process(files: Sequence[str], language: str, preset: Preset) -> tuple[Sources, dict[str, int]]:
-    counts = wikipedia.count_files(map(Path, files), language)
-    return wikipedia.select(counts, language, preset), wikipedia.pages_of(counts)
-
-
-def views_in_process(
-    _: Engines, files: Sequence[str], language: str, preset: Preset
-) -> tuple[list[Candidate], dict[str, int]]:
-    counts = pageviews.count_files(map(Path, files), language, preset)
-    return pageviews.select(counts, preset), pageviews.lines_of(counts)
-
-
-# -- on Spark
-
-
-def on_spark(engines: Engines, files: Sequence[str], language: str, preset: Preset) -> tuple[Sources, dict[str, int]]:
-    """As `in_process`: thresholds are applied to distributed counts, the driver gets the entries alone."""
+def on_spark(engines: Engines, dumps: Sequence[str], language: str, preset: Preset) -> tuple[Sources, dict[str, int]]:
+    """As `files.in_process`: thresholds are applied to distributed counts, the driver gets the entries alone."""
     from pyspark.sql import functions as f
 
     spark = engines.spark()
-    pages = spark.read.option("lineSep", wikipedia.END).text(list(files))
+    pages = spark.read.option("lineSep", wikipedia.END).text(list(dumps))
     work = partial(wikipedia.count_pages, language=language)
     counts = pages.mapInArrow(partial(batches, work=work, column="page", size=wikipedia.PAGES), ddl(wikipedia.COUNTS))
     counts = counts.groupBy("kind", "first", "second").agg(f.sum("count").alias("count")).persist()
@@ -114,11 +63,11 @@ def on_spark(engines: Engines, files: Sequence[str], language: str, preset: Pres
 
 
 def views_on_spark(
-    engines: Engines, files: Sequence[str], language: str, preset: Preset
-) -> tuple[list[Candidate], dict[str, int]]:
+    engines: Engines, views: Sequence[str], language: str, preset: Preset
+) -> tuple[Sources, dict[str, int]]:
     from pyspark.sql import functions as f
 
-    lines = engines.spark().read.text(list(files))
+    lines = engines.spark().read.text(list(views))
     work = partial(pageviews.count_lines, language=language, preset=preset)
     counts = lines.mapInArrow(partial(batches, work=work, column="line", size=pageviews.LINES), ddl(pageviews.COUNTS))
     counts = counts.groupBy("kind", "title").agg(f.sum("views").alias("views")).persist()
@@ -129,7 +78,7 @@ def views_on_spark(
         fates = {row.title: row.views for row in counts.where("kind = 'line'").collect()}
     finally:
         counts.unpersist()
-    return pageviews.candidates(taken), dict(sorted(fates.items()))
+    return {"wikipedia-titles": pageviews.candidates(taken)}, dict(sorted(fates.items()))
 
 
 def batches(found: Iterator[Any], *, work: Callable[[pa.Table], pa.Table], column: str, size: int) -> Iterator[Any]:

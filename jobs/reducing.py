@@ -40,8 +40,9 @@ def spark_groups(
     def write(key: Any, table: Any) -> Any:
         import pyarrow as pa
 
-        record = function(table.drop_columns("number"), wanted[key[0].as_py()])
-        return pa.table({"number": [key[0].as_py()], "record": [record]})
+        place = key[0].as_py()
+        record = function(table.drop_columns("number"), wanted[place])
+        return pa.table({"number": pa.array([place], pa.int32()), "record": [record]})
 
     done = rows.groupBy("number").applyInArrow(write, "number int, record string").collect()
     records = [row.record for row in done]

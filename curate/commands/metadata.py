@@ -1,7 +1,7 @@
 """`curate metadata`: build an entry list from its sources, or import one."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from curate.concepts.building import assembling, frequencies, presets, wordnet
+from curate.concepts.building import assembling, files, frequencies, presets, wordnet
 from curate.concepts.building.assembling import BuildError, Built, Candidate
 from curate.concepts.building.imported import imported
 from curate.concepts.rules import RULES
@@ -72,16 +72,14 @@ def build(
         inputs: dict[str, Any] = {}
         if wordnet_:
             sources["wordnet"] = wordnet.princeton(wordnet_)
-            files = [file for file in wordnet.DATA_FILES if (wordnet_ / file).is_file()]
-            inputs["wordnet"] = {file: assembling.mark(wordnet_ / file) for file in files}
+            there = [file for file in wordnet.DATA_FILES if (wordnet_ / file).is_file()]
+            inputs["wordnet"] = {file: assembling.mark(wordnet_ / file) for file in there}
         for file in (Path(path) for path in of_language(omw, code)):
             sources["omw"] = [*sources.get("omw", []), *wordnet.multilingual(file, omw_language)]
             inputs.setdefault("omw", {})[file.name] = assembling.mark(file)
         if wikipedia or pageviews:
-            from jobs import build_metadata
-
             dumps, views = of_language(wikipedia, code), of_language(pageviews, code)
-            counted, account = build_metadata.counted(code, wanted, dumps, views, spark=spark)
+            counted, account = counter(spark)(code, wanted, dumps, views)
             sources |= counted
             inputs |= account
         if words:
@@ -93,6 +91,15 @@ def build(
                 "no source: give --wordnet, --omw, --wikipedia, --pageviews or --words; see `curate metadata build --help`"
             )
         finish(code, sources, wanted, preset, rule, inputs, out)
+
+
+def counter(spark: bool) -> Callable[..., tuple[dict[str, list[Candidate]], dict[str, Any]]]:
+    """What counts dumps and views: on Spark, or in this process."""
+    if not spark:
+        return files.counted
+    from jobs import build_metadata
+
+    return build_metadata.counted
 
 
 def of_language(paths: list[str] | None, code: str) -> list[str]:

@@ -8,12 +8,12 @@ import sys
 from subprocess import run
 
 import pytest
-from tests.concepts.building import dumps
 
 from curate.concepts import entries
-from curate.concepts.building import wikipedia
+from curate.concepts.building import files, wikipedia
 from curate.concepts.building.presets import preset
 from jobs import build_metadata
+from tests.concepts.building import dumps
 
 WANTED = preset("metaclip2", unigram_count=2, bigram_pmi=3, title_views=60)
 
@@ -38,7 +38,7 @@ def dump(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def in_process(dump):
-    return build_metadata.in_process([str(dump / "plain.xml")], "en", WANTED)
+    return files.in_process([str(dump / "plain.xml")], "en", WANTED)
 
 
 @pytest.fixture
