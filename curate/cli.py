@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from curate import CurateError, __version__, recipe
-from curate.commands import explain, metadata, plan
+from curate.commands import counts, explain, metadata, plan
 from curate.commands.options import Overrides, RecipeOption, WorkdirOption
 from curate.recipe import RecipeError
 from curate.store import nearest
@@ -19,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.add_typer(counts.app, name="counts")
 app.add_typer(metadata.app, name="metadata")
 app.add_typer(plan.app, name="plan")
 app.command()(explain.explain)

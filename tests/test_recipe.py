@@ -40,7 +40,7 @@ def test_errors_name_the_place_the_value_and_the_nearest_key(path, value, says):
 def test_t_of_a_language_that_is_not_matched_is_said_before_a_crawl_is_read():
     data = with_value(["match", "languages"], ["en", "de"])
     data["balance"] = {"t_of": {"dee": 5}}
-    with pytest.raises(RecipeError, match="balance.t_of: 'dee' .*did you mean 'de'"):
+    with pytest.raises(RecipeError, match=r"balance\.t_of: 'dee' .*did you mean 'de'"):
         recipe.build(data)
     data["match"]["languages"] = ["all"]  # Which languages that is, only the folder of the lists knows.
     assert recipe.build(data).balance.t_of == {"dee": 5}

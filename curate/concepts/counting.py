@@ -17,7 +17,7 @@ from curate import CurateError, schema
 from curate.concepts.native import compiled
 from curate.ledger import Ledger, alive
 from curate.recipe import Balance
-from curate.store import Dataset, Part, Plan, part_name
+from curate.store import Dataset, Manifest, Part, Plan, StoreError, part_name
 
 COLUMNS = ("state", "lang", "entries")
 """What counting reads of `matches`."""
@@ -195,6 +195,34 @@ def sources(workdir: str, settings: Balance) -> Pool:
     """The counts that balance decides by: the workdir's own, and those that the recipe adds and removes."""
     added = tuple(Dataset(place, "counts") for place in (workdir, *settings.add_counts))
     return Pool(added, tuple(Dataset(place, "counts") for place in settings.remove_counts))
+
+
+def merge(pool: Pool, target: Dataset) -> Manifest:
+    """Writes a pool's counts as a dataset of their own, so that they last when its workdirs go. Holds one language at a time.
+
+    Raises CountError when they do not go together, and when something else stands at the target.
+    """
+    pool.check()
+    if Dataset(target.workdir, "matches").manifest() is not None:
+        raise CountError(f"{target.workdir} has matches, and the counts there belong to them; give a folder of their own")
+    places = parts_of(pool.languages())
+    # In the order of their marks: which workdir is named first, and where it is, makes no difference.
+    marks = {"added": pool.added, "removed": pool.removed}
+    settings = {way: sorted(counts.fingerprint for counts in some) for way, some in marks.items()}
+    parts = tuple(sorted(set(places.values())))
+    plan = Plan(dataset="counts", stage="match", settings=settings, inputs={}, parts=parts)
+    try:
+        missing = target.begin(plan)
+    except StoreError as error:
+        raise CountError(f"{target.root} holds the counts of other workdirs; give another folder, or remove that one") from error
+    for part in missing:
+        rows = [rows_of(lang, pool.of(lang)) for lang, place in places.items() if place == part]
+        write(pa.concat_tables(rows), target, plan, part)
+    done = target.manifest()
+    if done is None:
+        matched = {what: mark for counts in pool.added for what, mark in counts.require().extra["matched"].items()}
+        done = target.commit(plan, extra={"languages": placed(target, parts), "matched": matched})
+    return done
 
 
 def of_language(counts: Dataset, lang: str) -> np.ndarray:

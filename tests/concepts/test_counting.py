@@ -138,3 +138,18 @@ def test_a_language_is_read_from_its_own_row_group(tmp_path):
     assert {lang: place["matches"] for lang, place in places.items()} == {"de": 2, "en": 1, "fr": 1}
     assert counting.of_language(counts, "de").tolist() == [0, 1, 0, 1]
     assert counting.of_language(counts, "xx").tolist() == []
+
+
+def test_a_merged_pool_is_a_dataset_that_counts_in_its_place(tmp_path):
+    row = {"state": "kept", "lang": "en", "entries": [0, 3]}
+    other = {"state": "kept", "lang": "de", "entries": [1]}
+    a, b = dataset(tmp_path / "a", [row, row]), dataset(tmp_path / "b", [row, other])
+    both = counting.merge(Pool((a, b)), Dataset(str(tmp_path / "sum"), "counts"))
+    assert both.extra["languages"]["en"]["matches"] == 6 and both.extra["matched"] == {"rule": "metaclip1"}
+    target = Dataset(str(tmp_path / "sum"), "counts")
+    assert as_triples(Pool((target,))) == recount([row, row, row, other])
+    counting.merge(Pool((target,), (b,)), Dataset(str(tmp_path / "less"), "counts"))
+    assert as_triples(Pool((Dataset(str(tmp_path / "less"), "counts"),))) == recount([row, row])
+    assert counting.merge(Pool((b, a)), target) == both, "the same pools again are done already, in whatever order"
+    with pytest.raises(CountError, match="holds the counts of other workdirs"):
+        counting.merge(Pool((a,)), target)
