@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from curate.concepts.native import PADDING, compiled
-from curate.concepts.trie import NONE, Trie, emit, grow, grown, pairs, sets, walk
+from curate.concepts.trie import NONE, Trie, collect, grow, grown, order, pairs, sets, walk
 from curate.concepts.words import BLOCK_TEXTS, block, block_bytes
 
 POINTS = 0x110000
@@ -78,23 +78,25 @@ def _scan(index, data, offsets, rows, kinds, records, lasts):
 
 @compiled
 def match(index, data, offsets, rows, kinds):
-    """As `words.match`; `data` is an array of uint8, and `kinds` is KIND."""
+    """As `words.match`; `kinds` is KIND."""
     most = 3 * block_bytes(offsets, rows)
     records, candidates, lasts = np.empty(most, np.uint32), np.empty(most, np.int64), np.empty(BLOCK_TEXTS, np.int64)
     hits, places = np.empty(1024, np.int32), np.empty(1024, np.int64)
     members, summary = sets(index.trie.entries)
-    out, counts, n, first = np.empty(max(1024, 4 * len(rows)), np.int32), np.empty(len(rows), np.int64), 0, 0
+    found, bounds = np.empty(4096, np.int32), np.empty(BLOCK_TEXTS, np.int64)
+    out, counts, n, first = np.empty(1024 + 10 * len(rows), np.int32), np.empty(len(rows), np.int64), 0, 0
     while first < len(rows):
         last = block(offsets, rows, first)
         number = _scan(index, data, offsets, rows[first:last], kinds, records, lasts)
-        found = pairs(index.trie, records, number, candidates)
-        hits, places, n_hits = walk(index.trie, records, candidates, found, hits, places)
+        some = pairs(index.trie, records, number, candidates)
+        hits, places, n_hits = walk(index.trie, records, candidates, some, hits, places)
+        while len(found) < number + n_hits + 64:
+            found = grown(found)
         while len(out) - n < number + n_hits + 64:
             out = grown(out)
-        n = emit(
-            np.uint32(index.trie.entries), records, lasts[: last - first], hits, places, n_hits, members, summary,
-            out, n, counts[first:last],
-        )  # fmt: skip
+        ends_here = lasts[: last - first]
+        collect(np.uint32(index.trie.entries), records, ends_here, hits, places, n_hits, found, bounds)
+        n = order(found, bounds[: last - first], members, summary, out, n, counts[first:last])
         first = last
     return out[:n], counts
 

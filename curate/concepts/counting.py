@@ -204,7 +204,9 @@ def merge(pool: Pool, target: Dataset) -> Manifest:
     """
     pool.check()
     if Dataset(target.workdir, "matches").manifest() is not None:
-        raise CountError(f"{target.workdir} has matches, and the counts there belong to them; give a folder of their own")
+        raise CountError(
+            f"{target.workdir} has matches, and the counts there belong to them; give a folder of their own"
+        )
     places = parts_of(pool.languages())
     # In the order of their marks: which workdir is named first, and where it is, makes no difference.
     marks = {"added": pool.added, "removed": pool.removed}
@@ -214,7 +216,9 @@ def merge(pool: Pool, target: Dataset) -> Manifest:
     try:
         missing = target.begin(plan)
     except StoreError as error:
-        raise CountError(f"{target.root} holds the counts of other workdirs; give another folder, or remove that one") from error
+        raise CountError(
+            f"{target.root} holds the counts of other workdirs; give another folder, or remove that one"
+        ) from error
     for part in missing:
         rows = [rows_of(lang, pool.of(lang)) for lang, place in places.items() if place == part]
         write(pa.concat_tables(rows), target, plan, part)

@@ -27,6 +27,8 @@ from curate.concepts.words import WordIndex
 
 LAYOUT = 1
 """Changes with the arrays or the hashes in them: an index of another layout is built anew."""
+FEW = 50
+"""A list with one entry by words to so many by characters is matched by characters alone."""
 LINE = 64
 """Arrays begin at the beginning of a cache line."""
 
@@ -93,6 +95,9 @@ def build(table: pa.Table, rule: str) -> Index:
     usable = ~impossible(texts, rule)
     apart = stands_apart(texts, rule)
     by_words, by_characters = usable & apart, usable & ~apart
+    if FEW * by_words.sum() < by_characters.sum():
+        # Not worth a second pass over every text: to characters a blank is a character.
+        by_words, by_characters = by_words & False, usable
     ids = table["id"].to_numpy().astype(np.int32)
     return Index(
         None if np.array_equal(ids, np.arange(len(ids))) else ids,

@@ -156,12 +156,12 @@ def _bitonic(builder: Any, values: Any, width: int) -> Any:
 
 
 def _sorting(width: int) -> Any:
-    """An intrinsic: sorts up to `width` int32 at an address where they stand and leaves each once; all below 2**31 - 1.
+    """An intrinsic: writes up to `width` int32 from an address to another, in order and each once; all below 2**31 - 1.
 
     Returns how many are left. Reads `width` values whatever the number.
     """
 
-    def typed(typingctx: Any, address: Any, n: Any) -> Any:
+    def typed(typingctx: Any, source: Any, target: Any, n: Any) -> Any:
         number = ir.IntType(32)
         lanes, bits = ir.VectorType(number, width), ir.IntType(width)
 
@@ -173,7 +173,7 @@ def _sorting(width: int) -> Any:
             place = _at(builder, args[0], lanes)
             beyond = ir.Constant(lanes, [2**31 - 1] * width)
             inside = builder.icmp_signed(
-                "<", ir.Constant(lanes, list(range(width))), splat(builder, builder.trunc(args[1], number))
+                "<", ir.Constant(lanes, list(range(width))), splat(builder, builder.trunc(args[2], number))
             )
             values = _bitonic(builder, builder.select(inside, builder.load(place, align=1), beyond), width)
             before = ir.Constant(lanes, [0, *range(width - 1)])
@@ -183,16 +183,16 @@ def _sorting(width: int) -> Any:
             mask = builder.and_(builder.or_(new, first), real)
             kind = ir.FunctionType(ir.VoidType(), [lanes, number.as_pointer(), mask.type])
             store = get_or_insert_function(builder.module, kind, f"llvm.masked.compressstore.v{width}i32")
-            builder.call(store, [values, _at(builder, args[0], number), mask])
+            builder.call(store, [values, _at(builder, args[1], number), mask])
             count = builder.ctpop(builder.bitcast(mask, bits))
             return count if width == 64 else builder.zext(count, _I64)
 
-        return types.int64(types.uintp, types.int64), generate
+        return types.int64(types.uintp, types.uintp, types.int64), generate
 
     return intrinsic(typed)
 
 
-sort16, sort32, sort64 = _sorting(16), _sorting(32), _sorting(64)
+sort8, sort16, sort32, sort64 = _sorting(8), _sorting(16), _sorting(32), _sorting(64)
 
 
 @intrinsic

@@ -5,8 +5,8 @@ the node that it leads to from the root. A record is that number with two bits o
 text are done with once their symbols are looked up.
 
 A block of texts goes through in passes, so that the cache misses of one place overlap with those of its neighbours: `pairs` finds
-where two symbols stand that may begin an entry (a bitmap keeps away what no edge hashes to), `walk` follows those, and `emit`
-orders each text's entries. What comes before, cutting the texts into symbols and looking those up, is the business of `words`
+where two symbols stand that may begin an entry (a bitmap keeps away what no edge hashes to), `walk` follows those, and `collect` and
+`order` give each text's entries in order. What comes before, cutting the texts into symbols and looking those up, is the business of `words`
 and `characters`.
 """
 
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from curate.concepts.native import compiled, prefetch, sort16, sort32, sort64, trailing_zeros
+from curate.concepts.native import compiled, prefetch, sort8, sort16, sort32, sort64, trailing_zeros
 
 NODE = np.uint32(0x3FFFFFFF)
 """The bits of a record that name a node."""
@@ -124,16 +124,15 @@ def grown(array):
 
 
 @compiled
-def _set_and_read(out, first, last, members, summary):
-    """Sorts out[first:last] and leaves each value once, through a set of bits with a summary. Returns the new end.
+def _set_and_read(found, first, last, members, summary, out, n):
+    """Writes found[first:last] to out[n:], in order and each once, through a set of bits with a summary. Returns the new end.
 
     `members` has a bit for each value and `summary` one for each word of it; both are 0 before and after.
     """
     for i in range(first, last):
-        value = np.uint64(out[i])
+        value = np.uint64(found[i])
         members[value >> _6] |= _1 << (value & _63)
         summary[value >> _12] |= _1 << (value >> _6 & _63)
-    end = first
     for top in range(len(summary)):
         words = summary[top]
         while words:
@@ -141,49 +140,65 @@ def _set_and_read(out, first, last, members, summary):
             words &= words - _1
             bits = members[word]
             while bits:
-                out[end] = 64 * word + trailing_zeros(bits)
+                out[n] = 64 * word + trailing_zeros(bits)
                 bits &= bits - _1
-                end += 1
+                n += 1
             members[word] = _0
         summary[top] = _0
-    return end
+    return n
 
 
 @compiled
 def sets(entries):
-    """The two empty bit sets that `emit` works with: uint64."""
+    """The two empty bit sets that `order` works with: uint64."""
     tops = (entries >> 12) + 1
     return np.zeros(64 * tops, np.uint64), np.zeros(tops, np.uint64)
 
 
 @compiled
-def emit(entries, records, lasts, hits, places, n_hits, members, summary, out, n, counts):
-    """Writes each text's entries, ascending and each once, from out[n] on. Returns the new end.
+def collect(entries, records, lasts, hits, places, n_hits, found, bounds):
+    """Writes each text's entries to `found`, as they come, and where they end to `bounds`.
 
-    Text i ends before record lasts[i]. There is room for all records and hits, and for 64 values more.
+    Text i ends before record lasts[i]. There is room for all records and hits.
     """
-    begin = hit = 0
+    begin = hit = n = 0
     for text in range(len(lasts)):
-        first, last = n, lasts[text]
+        last = lasts[text]
         for i in range(begin, last):
             node = records[i] & NODE
-            out[n] = node
+            found[n] = node
             n += node < entries
         while hit < n_hits and places[hit] < last:
-            out[n] = hits[hit]
+            found[n] = hits[hit]
             n += 1
             hit += 1
-        number, address = n - first, out.ctypes.data + 4 * first
-        if number > 64:
-            n = _set_and_read(out, first, n, members, summary)
-        elif number > 32:
-            n = first + sort64(address, number)
-        elif number > 16:
-            n = first + sort32(address, number)
-        elif number > 1:
-            n = first + sort16(address, number)
-        counts[text] = n - first
+        bounds[text] = n
         begin = last + 1
+
+
+@compiled
+def order(found, bounds, members, summary, out, n, counts):
+    """Writes each text's entries, ascending and each once, to out[n:]. Returns the new end.
+
+    There is room for all that was found and for 64 values more, here and there. A pass of its own: a vector cannot be loaded
+    before the numbers that were stored one by one have left the store buffer.
+    """
+    first = 0
+    for text in range(len(bounds)):
+        last, start = bounds[text], n
+        number, source, target = last - first, found.ctypes.data + 4 * first, out.ctypes.data + 4 * n
+        if number > 64:
+            n = _set_and_read(found, first, last, members, summary, out, n)
+        elif number > 32:
+            n += sort64(source, target, number)
+        elif number > 16:
+            n += sort32(source, target, number)
+        elif number > 8:
+            n += sort16(source, target, number)
+        elif number > 0:
+            n += sort8(source, target, number)
+        counts[text] = n - start
+        first = last
     return n
 
 

@@ -25,7 +25,7 @@ from curate.concepts.native import (
     same4,
     trailing_zeros,
 )
-from curate.concepts.trie import NONE, ODD, Trie, emit, grow, grown, pairs, sets, slot_of, walk
+from curate.concepts.trie import NONE, ODD, Trie, collect, grow, grown, order, pairs, sets, slot_of, walk
 
 BLOCK_TEXTS, BLOCK_BYTES = 256, 1 << 16
 MIX = np.uint64(0xC2B2AE3D27D4EB4F)
@@ -221,20 +221,22 @@ def match(index, data, offsets, rows):
     ones, twos = np.empty(most // 8, np.uint64), np.empty(most // 8, np.uint64)
     hits, places = np.empty(1024, np.int32), np.empty(1024, np.int64)
     members, summary = sets(index.trie.entries)
-    out, counts, n, first = np.empty(max(1024, 4 * len(rows)), np.int32), np.empty(len(rows), np.int64), 0, 0
+    found, bounds = np.empty(4096, np.int32), np.empty(BLOCK_TEXTS, np.int64)
+    out, counts, n, first = np.empty(1024 + 10 * len(rows), np.int32), np.empty(len(rows), np.int64), 0, 0
     while first < len(rows):
         last = block(offsets, rows, first)
         size = _gather(data, offsets, rows[first:last], scratch, ends)
         number, n_long = _scan(index, scratch, size, ends, keys, longs, begins, lengths, lasts)
         _look_up(index, scratch.ctypes.data, keys, number, longs, begins, lengths, n_long, ones, twos, records)
-        found = pairs(index.trie, records, number, candidates)
-        hits, places, n_hits = walk(index.trie, records, candidates, found, hits, places)
+        some = pairs(index.trie, records, number, candidates)
+        hits, places, n_hits = walk(index.trie, records, candidates, some, hits, places)
+        while len(found) < number + n_hits + 64:
+            found = grown(found)
         while len(out) - n < number + n_hits + 64:
             out = grown(out)
-        n = emit(
-            np.uint32(index.trie.entries), records, lasts[: last - first], hits, places, n_hits, members, summary,
-            out, n, counts[first:last],
-        )  # fmt: skip
+        ends_here = lasts[: last - first]
+        collect(np.uint32(index.trie.entries), records, ends_here, hits, places, n_hits, found, bounds)
+        n = order(found, bounds[: last - first], members, summary, out, n, counts[first:last])
         first = last
     return out[:n], counts
 

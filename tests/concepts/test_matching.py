@@ -140,6 +140,14 @@ def test_the_rules_differ_where_the_second_leaves_blanks_out():
     assert found(texts, table, "metaclip2") == [[0], [1], [2]]
 
 
+def test_a_few_words_among_many_entries_of_an_unspaced_script_are_found_by_characters():
+    entries = [chr(0x4E00 + i) + chr(0x4E01 + i) for i in range(200)] + ["iPhone", "T恤", "a b"]
+    texts = ["一丁iPhone 丁七", "iPhone", "an iPhone, T恤", "a b", "a  b", "xT恤", ""]
+    built = index.build(entry_table(entries), "metaclip2")
+    assert built.words is None and built.characters is not None
+    assert found(texts, entry_table(entries), "metaclip2") == reference(texts, entries, "metaclip2")
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_ids_are_the_lists_own_ascending_and_each_once(rule):
     table = entry_table(["the", "cat", "dog", "-"], [2**31 - 1, 70_000, 5, 6])
