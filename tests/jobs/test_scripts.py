@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 JOBS = Path(__file__).resolve().parents[2] / "jobs"
-SCRIPTS = [file.name for file in sorted(JOBS.glob("*.py")) if "engine.main(" in file.read_text() and file.name != "engine.py"]
+SCRIPTS = [
+    file.name for file in sorted(JOBS.glob("*.py")) if "engine.main(" in file.read_text() and file.name != "engine.py"
+]
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
