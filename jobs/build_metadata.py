@@ -82,11 +82,16 @@ def views_on_spark(
 
 
 def batches(found: Iterator[Any], *, work: Callable[[pa.Table], pa.Table], column: str, size: int) -> Iterator[Any]:
-    """Runs a function over a task's rows, so many at a time: what it counts has to fit in memory, not what Spark hands over."""
+    """Runs a function over a task's rows, so many at a time: what it counts has to fit in memory, not what Spark hands over.
+
+    Spark hands on bytes that are no UTF-8 as strings; page-view files have such titles. They are read as elsewhere, with marks of
+    replacement.
+    """
     for batch in found:
-        rows = pa.table({column: batch.column("value")})
-        for start in range(0, len(rows), size):
-            yield from work(rows.slice(start, size)).to_batches()
+        values = batch.column("value").cast(pa.binary())
+        for start in range(0, len(values), size):
+            read = [(value or b"").decode("utf-8", errors="replace") for value in values.slice(start, size).to_pylist()]
+            yield from work(pa.table({column: pa.array(read, pa.string())})).to_batches()
 
 
 def ddl(columns: pa.Schema) -> str:

@@ -83,6 +83,15 @@ def test_the_command_builds_one_list_on_either_engine(dump, tmp_path):
     assert account["offered_by_source"]["wikipedia-titles"] == 1
 
 
+def test_bytes_that_are_no_text_are_read_alike_on_either_engine(tmp_path, engines):
+    views = tmp_path / "pageviews-20180419-000000.gz"
+    views.write_bytes(gzip.compress(b"en Caf\xe9_x 90 0\nen Caf\xc3\xa9 80 0\nen \xff\xfe 70 0\n\xff en x 1\n"))
+    here = files.views_in_process([str(views)], "en", WANTED)
+    assert here == build_metadata.views_on_spark(engines, [str(views)], "en", WANTED)
+    assert here[1] == {"counted": 3, "other_domain": 1}
+    assert [text for text, _, _ in here[0]["wikipedia-titles"]] == ["Caf\ufffd x", "Café"]  # 76 % of three titles
+
+
 def test_several_languages_each_take_their_own_files(tmp_path):
     for language, text in (("de", "ein Haus und ein Hund"), ("fr", "une maison et un chien")):
         (tmp_path / f"{language}wiki.xml").write_text(dumps.document([dumps.page(1, "T", text)] * 3, language))
