@@ -19,6 +19,8 @@ from curate.store import nearest
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Limit = Annotated[int, msgspec.Meta(ge=0)]
+Threshold = Annotated[int, msgspec.Meta(ge=1, lt=10**18)]
+"""t: counts are 64-bit, and `curate plan` reads 18 digits."""
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]*$")]
@@ -76,9 +78,9 @@ class Balance(Settings, frozen=True, kw_only=True):
     # Where other pools' counts are kept: what is in them stands among the dataset's inputs.
     runtime: ClassVar[tuple[str, ...]] = ("add_counts", "remove_counts")
 
-    t: Count = 20_000
+    t: Threshold = 20_000
     """MetaCLIP's threshold, of English: entries with at most t matches keep all of them, others about t."""
-    t_of: dict[str, Count] = {}
+    t_of: dict[str, Threshold] = {}
     """t of other languages, by language (`{de: 500}`). The rest get the t that leaves the tail share of English in their tail."""
     tail_share: Share | None = None
     """Share of matches in the tail, for languages without a t; by default that of English at t."""

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from curate import parts
-from curate.concepts import balancing, counting, thresholds
-from curate.concepts.counting import Pool
+from curate.concepts import balancing, merging, thresholds
+from curate.concepts.merging import Pool
 from curate.concepts.thresholds import Thresholds
 from curate.ledger import alive
 from curate.recipe import Balance
@@ -24,7 +24,7 @@ from jobs import engine
 
 def run(run: engine.Run) -> None:
     recipe, matches = run.recipe, run.dataset("matches")
-    pool = counting.sources(run.workdir, recipe.balance)
+    pool = merging.sources(run.workdir, recipe.balance)
     pool.check()
     found = thresholds.resolve(pool, recipe.balance)
     settings = recipe.balance.identity() | {"seed": recipe.seed}

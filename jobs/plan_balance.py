@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from curate.concepts import counting, planning, thresholds
+from curate.concepts import merging, planning, thresholds
 from curate.recipe import Balance
 from curate.store import StoreError
 from jobs import engine, reducing
@@ -28,7 +28,7 @@ def run(run: engine.Run) -> None:
 def plan(run: engine.Run, ts: Sequence[int]) -> dict[str, Any]:
     """The account for each t of English; other languages' follow from it as the recipe says."""
     settings, matches = run.recipe.balance, run.dataset("matches")
-    pool = counting.sources(run.workdir, settings)
+    pool = merging.sources(run.workdir, settings)
     pool.check()
     same_matches(run)
     asked = [thresholds.resolve(pool, with_t(settings, t)) for t in ts]

@@ -8,8 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from curate.commands.options import WorkdirOption
-from curate.concepts import counting
-from curate.concepts.counting import CountError, Pool
+from curate.concepts import merging
+from curate.concepts.counting import CountError
+from curate.concepts.merging import Pool
 from curate.report.page import number
 from curate.report.untrusted import clip
 from curate.store import Dataset, Manifest
@@ -30,7 +31,7 @@ def merge(
     A crawl that joins a pool: merge its counts with the sum so far. One that leaves: `--remove` it.
     """
     pool = Pool(tuple(counts_of(workdir) for workdir in add), tuple(counts_of(workdir) for workdir in remove or ()))
-    print_counts(counting.merge(pool, Dataset(out, "counts")))
+    print_counts(merging.merge(pool, Dataset(out, "counts")))
 
 
 @app.command()

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate.concepts.counting import CountError
 from curate.draw import draw
 from curate.ledger import DROPPED, GONE, KEPT, alive
 from curate.recipe import Balance
@@ -57,7 +58,7 @@ def balance(matches: pa.Table, odds: Odds, settings: Balance, seed: int, chosen:
 
     In: `uid`, `state`, `lang`, `entries` of `matches`; `chosen` (bool, one per row) where only one text of an image may stay.
     Out: the columns of `schemas/balanced.yaml`, row for row. The baseline is drawn from all rows, whatever they matched.
-    Raises ValueError when an entry has no count: matches and counts are then not of one pool.
+    Raises CountError when an entry has no count: matches and counts are then not of one pool.
     """
     uids = matches["uid"].to_pylist()
     matched = alive(matches["state"]).to_numpy(zero_copy_only=False)
@@ -85,6 +86,16 @@ def balance(matches: pa.Table, odds: Odds, settings: Balance, seed: int, chosen:
     )
 
 
+def require_counts(lang: str, ids: np.ndarray, known: np.ndarray) -> None:
+    """Raises CountError when some of a language's matched ids has 0, or nothing, in `known`, an array by entry id."""
+    if ids.max(initial=-1) >= len(known) or not known[ids].all():
+        first = next(int(id_) for id_ in ids if id_ >= len(known) or not known[id_])
+        raise CountError(
+            f"entry {first} of {lang!r} matches a text but has no count: the counts are of other matches (run the stage match again), "
+            "or balance.remove_counts takes off this very pool"
+        )
+
+
 def _probabilities(matches: pa.Table, matched: np.ndarray, odds: Odds) -> np.ndarray:
     keep = np.full(len(matches), np.nan)
     langs = matches["lang"].combine_chunks().dictionary_encode()
@@ -94,8 +105,7 @@ def _probabilities(matches: pa.Table, matched: np.ndarray, odds: Odds) -> np.nda
         rows = np.flatnonzero(matched & (codes == code))
         lists = matches["entries"].take(rows).combine_chunks()
         ids, known = pc.list_flatten(lists).to_numpy(), odds(lang)
-        if ids.max(initial=-1) >= len(known) or not known[ids].all():
-            raise ValueError(f"an entry of {lang!r} matches a text but has no count; redo the stage match")
+        require_counts(lang, ids, known)
         offsets = np.concatenate([[0], np.cumsum(pc.list_value_length(lists).to_numpy())])
         keep[rows] = keep_probability(ids, offsets, known)
     return keep

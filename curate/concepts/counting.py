@@ -1,12 +1,10 @@
-"""How many texts match each entry: counted part by part, added up by language, merged over pools by addition.
+"""How many texts match each entry: counted part by part, added up by language. `merging` adds up pools.
 
 The dataset `counts` has a row group for each language, and its manifest says in which part it stands; so a language's counts are
 read without the others', and nobody holds those of all languages unless all are in use.
 """
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,13 +14,10 @@ import pyarrow.compute as pc
 from curate import CurateError, schema
 from curate.concepts.native import compiled
 from curate.ledger import Ledger, alive
-from curate.recipe import Balance
-from curate.store import Dataset, Manifest, Part, Plan, StoreError, part_name
+from curate.store import Dataset, Part, Plan, part_name
 
 COLUMNS = ("state", "lang", "entries")
 """What counting reads of `matches`."""
-LIST = "metadata/"
-"""What the manifest's `matched` puts before the language of an entry list."""
 PARTS = 64
 """Most parts of a `counts`: by language, so small ones share a part."""
 
@@ -135,98 +130,7 @@ def placed(target: Dataset, parts: Sequence[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
-# -- reading, and merging pools
-
-
-@dataclass(frozen=True)
-class Pool:
-    """The `counts` of one or several workdirs taken together: those of `added` less those of `removed`."""
-
-    added: tuple[Dataset, ...]
-    removed: tuple[Dataset, ...] = ()
-
-    def languages(self) -> list[str]:
-        """All languages with matches left. Counts are not read: the manifests say how many matches there are."""
-        left = Counter[str]()
-        for sign, pools in ((1, self.added), (-1, self.removed)):
-            for counts in pools:
-                for lang, place in counts.require().extra["languages"].items():
-                    left[lang] += sign * place["matches"]
-        return sorted(lang for lang, matches in left.items() if matches)
-
-    def lists(self) -> list[str]:
-        """All languages whose entry list was matched, whether a text was found or not."""
-        matched = {what for counts in self.added for what in counts.require().extra["matched"]}
-        return sorted(what.removeprefix(LIST) for what in matched if what.startswith(LIST))
-
-    def of(self, lang: str) -> np.ndarray:
-        """A language's counts: int64 by entry id, 0 where no text matches.
-
-        Raises CountError when more is removed than there is.
-        """
-        total = added_up([of_language(counts, lang) for counts in self.added])
-        gone = added_up([of_language(counts, lang) for counts in self.removed])
-        total, gone = (np.pad(one, (0, max(len(total), len(gone)) - len(one))) for one in (total, gone))
-        short = np.flatnonzero(gone > total)
-        if len(short):
-            raise CountError(
-                f"balance.remove_counts: entry {short[0]} of {lang!r} has {total[short[0]]:,} matches, and "
-                f"{gone[short[0]]:,} are to be removed; was that pool ever added to {self.added[0].workdir}?"
-            )
-        return total - gone
-
-    def check(self) -> None:
-        """Raises CountError when not all were matched by one rule against the same entry lists, or more is removed than there is."""
-        first = self.added[0]
-        mine = first.require().extra["matched"]
-        for other in (*self.added[1:], *self.removed):
-            theirs = other.require().extra["matched"]
-            for what in sorted({*mine, *theirs}):
-                if what in mine and what in theirs and mine[what] != theirs[what]:
-                    raise CountError(
-                        f"{other.root}: its {what} is {theirs[what]!r}, that of {first.root} is {mine[what]!r}; ids mean "
-                        f"something else there: run the stage match on {other.workdir} again with the same lists and rule"
-                    )
-        for lang in sorted({lang for counts in self.removed for lang in counts.require().extra["languages"]}):
-            self.of(lang)
-
-
-def sources(workdir: str, settings: Balance) -> Pool:
-    """The counts that balance decides by: the workdir's own, and those that the recipe adds and removes."""
-    added = tuple(Dataset(place, "counts") for place in (workdir, *settings.add_counts))
-    return Pool(added, tuple(Dataset(place, "counts") for place in settings.remove_counts))
-
-
-def merge(pool: Pool, target: Dataset) -> Manifest:
-    """Writes a pool's counts as a dataset of their own, so that they last when its workdirs go. Holds one language at a time.
-
-    Raises CountError when they do not go together, and when something else stands at the target.
-    """
-    pool.check()
-    if Dataset(target.workdir, "matches").manifest() is not None:
-        raise CountError(
-            f"{target.workdir} has matches, and the counts there belong to them; give a folder of their own"
-        )
-    places = parts_of(pool.languages())
-    # In the order of their marks: which workdir is named first, and where it is, makes no difference.
-    marks = {"added": pool.added, "removed": pool.removed}
-    settings = {way: sorted(counts.fingerprint for counts in some) for way, some in marks.items()}
-    parts = tuple(sorted(set(places.values())))
-    plan = Plan(dataset="counts", stage="match", settings=settings, inputs={}, parts=parts)
-    try:
-        missing = target.begin(plan)
-    except StoreError as error:
-        raise CountError(
-            f"{target.root} holds the counts of other workdirs; give another folder, or remove that one"
-        ) from error
-    for part in missing:
-        rows = [rows_of(lang, pool.of(lang)) for lang, place in places.items() if place == part]
-        write(pa.concat_tables(rows), target, plan, part)
-    done = target.manifest()
-    if done is None:
-        matched = {what: mark for counts in pool.added for what, mark in counts.require().extra["matched"].items()}
-        done = target.commit(plan, extra={"languages": placed(target, parts), "matched": matched})
-    return done
+# -- reading
 
 
 def of_language(counts: Dataset, lang: str) -> np.ndarray:
@@ -244,11 +148,3 @@ def dense(rows: pa.Table) -> np.ndarray:
     counts = np.zeros(int(ids.max(initial=-1)) + 1, np.int64)
     counts[ids] = rows["count"].to_numpy()
     return counts
-
-
-def added_up(counts: Sequence[np.ndarray]) -> np.ndarray:
-    """The sum of arrays by entry id, as long as the longest."""
-    total = np.zeros(max((len(one) for one in counts), default=0), np.int64)
-    for one in counts:
-        total[: len(one)] += one
-    return total

@@ -15,8 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.concepts.balancing import chosen_texts, entry_probability, keep_probability
-from curate.concepts.counting import COLUMNS, CountError, Pool
+from curate.concepts.balancing import chosen_texts, entry_probability, keep_probability, require_counts
+from curate.concepts.counting import COLUMNS
+from curate.concepts.merging import Pool
 from curate.concepts.thresholds import Thresholds
 from curate.ledger import alive
 from curate.store import Dataset
@@ -80,8 +81,7 @@ class Total:
         """Adds rows that all matched. Raises CountError when an entry has no count."""
         for lang, ids, offsets in by_language(rows):
             known = counts(lang)
-            if ids.max(initial=-1) >= len(known) or not known[ids].all():
-                raise CountError(f"an entry of {lang!r} matches a text but has no count; redo the stage match")
+            require_counts(lang, ids, known)
             mine = [sums(known[ids], offsets, found.t[lang]) for found in self._asked]
             self._sums[lang] = self._sums.get(lang, 0) + np.array(mine)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curate.concepts.counting import Pool
+from curate.concepts.merging import Pool
 from curate.recipe import Balance, RecipeError
 from curate.store import nearest
 

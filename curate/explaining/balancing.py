@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from curate.concepts import counting, entries, thresholds
+from curate.concepts import entries, merging, thresholds
 from curate.concepts.balancing import entry_probability, keep_probability
-from curate.concepts.counting import Pool
+from curate.concepts.merging import Pool
 from curate.recipe import Balance, Recipe, RecipeError
 from curate.store import Dataset, Manifest
 
@@ -72,7 +72,7 @@ class Explainer:
         """None while nothing is counted."""
         if Dataset(self.workdir, "counts").manifest() is None:
             return None
-        return counting.sources(self.workdir, self.recipe.balance if self.recipe else Balance())
+        return merging.sources(self.workdir, self.recipe.balance if self.recipe else Balance())
 
     def _t(self, lang: str) -> int | None:
         """The t that balance decided by; before it has run, the one that the recipe leads to."""

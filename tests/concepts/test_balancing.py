@@ -8,6 +8,7 @@ import pytest
 
 from curate import schema
 from curate.concepts.balancing import balance, chosen_texts, entry_probability, keep_probability, odds
+from curate.concepts.counting import CountError
 from curate.ledger import of_states
 from curate.recipe import Balance
 from curate.uid import pair_uid
@@ -110,9 +111,11 @@ def test_the_baseline_is_drawn_from_all_rows_and_apart_from_the_balance():
 
 
 def test_counts_of_another_pool_are_refused():
-    with pytest.raises(ValueError, match="no count"):
+    with pytest.raises(
+        CountError, match=r"entry 2 of 'en' matches a text but has no count.*stage match.*remove_counts"
+    ):
         decided(matches(), {"en": np.array([1, 5])}, Balance(), 0)
-    with pytest.raises(ValueError, match="no count"):
+    with pytest.raises(CountError, match="no count"):
         decided(matches(), {}, Balance(), 0)
 
 

@@ -2,11 +2,13 @@
 
 import shutil
 
+import msgspec
 import pyarrow as pa
 import pytest
 
 from curate import recipe
 from curate.concepts import balancing, counting
+from curate.concepts.counting import CountError
 from curate.recipe import Balance
 from curate.store import Dataset
 from jobs import balance, engine, match
@@ -98,8 +100,20 @@ def test_one_text_of_an_image_stays_wherever_row_groups_end(matched, engines, tm
     assert rows(Dataset(str(small), "balanced")) == alone
 
 
+def another_crawl(matched, target) -> None:
+    """The counts of a crawl that happens to have as many matches of each entry."""
+    source, copy = Dataset(str(matched), "counts"), Dataset(str(target), "counts")
+    done = source.require()
+    plan = msgspec.structs.replace(done.plan, inputs={"matches": "of another crawl"})
+    copy.begin(plan)
+    for part in plan.parts:
+        counting.write(source.read_part(part), copy, plan, part)
+    copy.commit(plan, extra=done.extra)
+
+
 def test_another_pools_counts_count_and_are_an_input(matched, engines, tmp_path):
-    twice = balanced(matched, tmp_path / "w", engines, "balance.t=4", f"balance.add_counts=[{matched}]")
+    another_crawl(matched, tmp_path / "other")
+    twice = balanced(matched, tmp_path / "w", engines, "balance.t=4", f"balance.add_counts=[{tmp_path / 'other'}]")
     half = balanced(matched, tmp_path / "half", engines, "balance.t=2")
     # With all counts doubled, and t doubled, every probability is what it was.
     assert rows(twice) == rows(half)
@@ -107,3 +121,23 @@ def test_another_pools_counts_count_and_are_an_input(matched, engines, tmp_path)
     run = engine.Run(recipe.load("demo", ["balance.t=4"]), str(tmp_path / "w"), engines)
     with pytest.raises(Exception, match=r"add_counts 1 was .*--redo balance"):
         balance.run(run)
+
+
+def test_the_workdirs_own_counts_are_not_added_to_themselves(matched, engines, tmp_path):
+    with pytest.raises(CountError, match=r"one pool would be added 2 times.*the workdir's own count by themselves"):
+        balanced(matched, tmp_path / "w", engines, f"balance.add_counts=[{matched}]")
+    assert Dataset(str(tmp_path / "w"), "balanced").manifest() is None
+
+
+def test_a_crawl_that_was_added_is_taken_off_again(matched, engines, tmp_path):
+    another_crawl(matched, tmp_path / "other")
+    other = tmp_path / "other"
+    back = balanced(
+        matched,
+        tmp_path / "w",
+        engines,
+        "balance.t=4",
+        f"balance.add_counts=[{other}]",
+        f"balance.remove_counts=[{other}]",
+    )
+    assert rows(back) == rows(balanced(matched, tmp_path / "plain", engines, "balance.t=4"))
