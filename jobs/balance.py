@@ -28,9 +28,7 @@ def run(run: engine.Run) -> None:
     pool.check()
     found = thresholds.resolve(pool, recipe.balance)
     settings = recipe.balance.identity() | {"seed": recipe.seed}
-    others = {f"add_counts {i}": counts.fingerprint for i, counts in enumerate(pool.added[1:], 1)}
-    others |= {f"remove_counts {i}": counts.fingerprint for i, counts in enumerate(pool.removed, 1)}
-    plan = run.plan("balanced", settings, ["matches", "counts"], matches.part_names(), **others)
+    plan = run.plan("balanced", settings, ["matches", "counts"], matches.part_names(), **merging.marks(pool))
     function = partial(
         balance_part,
         pairs=run.dataset("pairs"),

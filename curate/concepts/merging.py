@@ -105,6 +105,12 @@ def sources(workdir: str, settings: Balance) -> Pool:
     return Pool(added, tuple(Dataset(place, "counts") for place in settings.remove_counts))
 
 
+def marks(pool: Pool) -> dict[str, str]:
+    """The fingerprints of the counts beside the workdir's own, by their place in the recipe."""
+    others = {f"add_counts {i}": counts.fingerprint for i, counts in enumerate(pool.added[1:], 1)}
+    return others | {f"remove_counts {i}": counts.fingerprint for i, counts in enumerate(pool.removed, 1)}
+
+
 def merge(pool: Pool, target: Dataset) -> Manifest:
     """Writes a pool's counts as a dataset of their own, so that they last when its workdirs go. Holds one language at a time.
 
@@ -117,8 +123,8 @@ def merge(pool: Pool, target: Dataset) -> Manifest:
         )
     places = counting.parts_of(pool.languages())
     # In the order of their marks: which workdir is named first, and where it is, makes no difference.
-    marks = {"added": pool.added, "removed": pool.removed}
-    settings = {way: sorted(counts.fingerprint for counts in some) for way, some in marks.items()}
+    ways = {"added": pool.added, "removed": pool.removed}
+    settings = {way: sorted(counts.fingerprint for counts in some) for way, some in ways.items()}
     parts = tuple(sorted(set(places.values())))
     plan = Plan(dataset="counts", stage="match", settings=settings, inputs={}, parts=parts)
     try:

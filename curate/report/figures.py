@@ -97,7 +97,7 @@ def tail_shares(axes: Any, account: Facts) -> None:
         inside = share > 80
         axes.text(share + (-1.5 if inside else 1.5), row, f"{share:.1f} %", va="center",
                   ha="right" if inside else "left", color="white" if inside else INK)  # fmt: skip
-    axes.set(xlim=(0, 100), xlabel=f"% of matches on entries with fewer than {account['t']:,}")
+    axes.set(xlim=(0, 100), xlabel=f"% of matches on entries with at most {account['t']:,}")
     axes.grid(False)
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)

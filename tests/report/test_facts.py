@@ -18,10 +18,16 @@ def test_head_and_tail_before_and_after_balancing(small_workdir, small_recipe, s
     found = {row["text"]: (row["before"], row["after"]) for row in account["top"]}
     assert found == {text: (before[i], after[i]) for i, text in enumerate(("cat", "dog", "tree", "boat", "owl"))}
     assert account["matches_before"] == before.sum() and account["matches_after"] == after.sum()
-    assert account["tail_share_before"] == before[before < 7].sum() / before.sum()
-    assert 7 in before and 0 < account["tail_share_before"] < 1, "an entry with exactly t matches is in the head"
+    assert account["tail_share_before"] == before[before <= 7].sum() / before.sum()
+    assert account["tail_share_after"] == after[before <= 7].sum() / after.sum()
+    assert 7 in before and 0 < account["tail_share_before"] < 1, (
+        "an entry with exactly t matches keeps all: it is in the tail"
+    )
+    assert account["entries_in_head"] == (before > 7).sum()
     assert (account["t"], account["tail_share_of_t"]) == (7, None)
     assert account["pairs_expected"] == 0.5 * len(matched), "the fixture's keep probability is a half"
+    assert account["pairs_sigma"] == (0.25 * len(matched)) ** 0.5
+    assert (account["online"], account["counts_of"]) == (False, "all pools")
     assert account["curve_before"][0] == [1, before.max()] and account["curve_before"][-1][1] == before.min()
 
 
