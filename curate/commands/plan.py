@@ -1,6 +1,7 @@
 """`curate plan`: what a setting would lead to, before the work is done."""
 
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -73,19 +74,35 @@ def asked(words: str) -> list[int]:
 def print_account(account: dict[str, Any], console: Console | None = None) -> None:
     """Prints the account of `jobs.plan_balance.plan`: the sizes, where they come from, languages, the head/tail curve."""
     console = console or Console(highlight=False)
-    console.print(sizes(account))
+    for table in bands(account, sizes, console):
+        console.print(table)
     for line in remarks(account):
         console.print(Text(line))
     if len(account["curves"]) > 1:
-        console.print(languages(account))
+        for table in bands(account, languages, console):
+            console.print(table)
     if account["curves"]:
         console.print(curve(account))
+
+
+def bands(account: dict[str, Any], made: Callable[[dict[str, Any]], Table], console: Console) -> Iterator[Table]:
+    """A table of the account, cut between thresholds so that no number is cut off at the terminal's edge."""
+    plans, wide = account["thresholds"], console.options.update(width=10_000)
+    while plans:
+        some = len(plans)
+        while some > 1:
+            table = made(account | {"thresholds": plans[:some]})
+            if console.measure(table, options=wide).maximum <= console.width:
+                break
+            some -= 1
+        yield made(account | {"thresholds": plans[:some]})
+        plans = plans[some:]
 
 
 def sizes(account: dict[str, Any]) -> Table:
     """What each t keeps and why, a column for each."""
     plans = account["thresholds"]
-    table = _table("Expected sets", ["t of English", *(number(one["t"]) for one in plans)])
+    table = _table("\nExpected sets", ["t of English", *(number(one["t"]) for one in plans)])
     _add(table, "pairs that balance draws for", plans, lambda one: number(one["pairs"]))
     _add(table, "pairs kept, expected", plans, lambda one: _count(one["expected"]), "bold")
     _add(table, "  give or take (1 sigma)", plans, lambda one: _count(one["sigma"]))
@@ -101,10 +118,12 @@ def sizes(account: dict[str, Any]) -> Table:
     _add(table, "  keeps for each pair kept", plans, lambda one: _ratio(one["keeps_a_pair"]))
     _add(table, "matches in the pairs kept", plans, lambda one: _count(one["expected_matches"]))
     _add(table, "  matches for each pair kept", plans, lambda one: _ratio(one["matches_a_pair"]))
-    _add(table, "tail's share of matches, in the pool", plans, lambda one: _percent(one["tail_share_of_matches"]))
-    _add(table, "  in the pairs kept", plans, lambda one: _percent(one["expected_tail_share"]))
+    _add(table, "tail's share of matches, of all pairs", plans, lambda one: _percent(one["tail_share_of_matches"]))
+    _add(table, "  of the pairs kept", plans, lambda one: _percent(one["expected_tail_share"]))
     _add(table, "entries in the tail (count up to t)", plans, lambda one: number(one["tail_entries"]))
     _add(table, "entries in the head", plans, lambda one: number(one["head_entries"]))
+    if any(one["tail_share"] is not None for one in plans):
+        _add(table, "tail share that sets others' t", plans, lambda one: _percent(one["tail_share"]))
     return table
 
 
@@ -155,7 +174,7 @@ def curve(account: dict[str, Any]) -> Table:
 
 
 def _table(title: str, columns: list[str]) -> Table:
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table = Table(title=Text(title, "italic"), title_justify="left", box=None, padding=(0, 2, 0, 0))
     for i, name in enumerate(columns):
         table.add_column(name, justify="right" if i else "left", no_wrap=i > 0)
     return table
