@@ -114,7 +114,7 @@ def write(value: Any, file: Path) -> None:
 
     Raises CacheError when the file cannot be written.
     """
-    arrays, places, offset = dict(_flat("", value)), [], 0
+    arrays, places, offset = dict(flat("", value)), [], 0
     for name, array in arrays.items():
         places.append(Place(name, array.dtype.str, array.shape, offset))
         offset += -(-array.nbytes // LINE) * LINE
@@ -166,10 +166,11 @@ def read(file: Path, kind: type[Kept]) -> Kept:
     return _nested("", kind, arrays)
 
 
-def _flat(prefix: str, value: Any) -> Iterator[tuple[str, np.ndarray]]:
+def flat(prefix: str, value: Any) -> Iterator[tuple[str, np.ndarray]]:
+    """The arrays of a named tuple and of those inside it, by their names joined with dots."""
     if isinstance(value, tuple):
         for name, inner in zip(value._fields, value, strict=True):  # type: ignore[attr-defined]
-            yield from _flat(f"{prefix}.{name}", inner)
+            yield from flat(f"{prefix}.{name}", inner)
     elif value is not None:
         yield prefix, np.asarray(value)
 

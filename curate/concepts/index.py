@@ -76,11 +76,20 @@ def build(table: pa.Table, rule: str) -> Index:
         # Not worth a second pass over every text: to characters a blank is a character.
         by_words, by_characters = by_words & False, usable
     ids = table["id"].to_numpy().astype(np.int32)
-    return Index(
-        None if np.array_equal(ids, np.arange(len(ids))) else ids,
-        words.build(*_bytes(texts), by_words) if by_words.any() else None,
-        characters.build(*_bytes(padded_all(texts, rule)), by_characters) if by_characters.any() else None,
+    return _sealed(
+        Index(
+            None if np.array_equal(ids, np.arange(len(ids))) else ids,
+            words.build(*_bytes(texts), by_words) if by_words.any() else None,
+            characters.build(*_bytes(padded_all(texts, rule)), by_characters) if by_characters.any() else None,
+        )
     )
+
+
+def _sealed(index: Index) -> Index:
+    """The same, to be read only, as what comes from a file is: to the compiler such arrays are a type of their own."""
+    for _, array in cache.flat("", index):
+        array.flags.writeable = False
+    return index
 
 
 def _bytes(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:

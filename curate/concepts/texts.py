@@ -21,6 +21,10 @@ def buffers(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     kind = np.dtype(np.int64 if texts.type in WIDE else np.int32)
     _, offsets, data = texts.buffers()
     if not len(texts) or not data:
-        return np.zeros(len(texts) + 1, kind), np.zeros(1, np.uint8)
-    ends = np.frombuffer(offsets, kind, count=len(texts) + 1, offset=texts.offset * kind.itemsize)
-    return ends, np.frombuffer(data, np.uint8)
+        ends, data = np.zeros(len(texts) + 1, kind), b"\0"
+    else:
+        ends = np.frombuffer(offsets, kind, count=len(texts) + 1, offset=texts.offset * kind.itemsize)
+    found = np.frombuffer(data, np.uint8)
+    # Some of Arrow's buffers may be written: to the compiler those would be a type of their own.
+    ends.flags.writeable = found.flags.writeable = False
+    return ends, found

@@ -3,6 +3,7 @@
 import random
 import string
 
+import numba
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,10 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from curate import schema
+from curate.concepts import cache, index, rules
 from curate.concepts import entries as lists
-from curate.concepts import index, rules
 from curate.concepts.matching import match
-from curate.concepts.texts import laid_out
+from curate.concepts.texts import buffers, laid_out
 from curate.recipe import Match
 
 PIECES = [
@@ -141,6 +142,17 @@ def test_the_rules_differ_where_the_second_leaves_blanks_out():
     assert found(texts, table, "metaclip2") == [[0], [1], [2]]
 
 
+def test_an_index_is_of_the_same_types_built_or_read_so_that_kernels_are_compiled_once(tmp_path):
+    entries = ["cat", "-x", "w" * 20]
+    built = index.build(entry_table(entries, [1, 3, 5]), "metaclip2")
+    cache.write(built, tmp_path / "an.index")
+    read = cache.read(tmp_path / "an.index", index.Index)
+    assert [str(numba.typeof(part)) for part in built] == [str(numba.typeof(part)) for part in read]
+    columns = [pa.array(texts, pa.string()) for texts in (["cat"], [""], [])] + [of_bytes([b"cat"])]
+    kinds = {tuple(str(numba.typeof(part)) for part in buffers(column)) for column in columns}
+    assert len(kinds) == 1
+
+
 def test_a_few_words_among_many_entries_of_an_unspaced_script_are_found_by_characters():
     entries = [chr(0x4E00 + i) + chr(0x4E01 + i) for i in range(200)] + ["iPhone", "T恤", "a b"]
     texts = ["一丁iPhone 丁七", "iPhone", "an iPhone, T恤", "a b", "a  b", "xT恤", ""]
@@ -229,12 +241,18 @@ def test_a_hash_alone_is_not_believed(length):
     word = "".join(random.Random(length).choices(string.ascii_letters, k=length))
     built = index.build(entry_table([word]), "metaclip1")
     texts = pa.array([word])
+
+    def flip(at):
+        built.words.pool.flags.writeable = True
+        built.words.pool[at] ^= 1
+        built.words.pool.flags.writeable = False
+
     assert built.match(texts, np.arange(1))[0].tolist() == [0]
     for at in range(length):
         # The bytes that the hash stands for are other ones now: as if two words had one hash.
-        built.words.pool[at] ^= 1
+        flip(at)
         assert built.match(texts, np.arange(1))[0].tolist() == []
-        built.words.pool[at] ^= 1
+        flip(at)
 
 
 def write_list(folder, lang: str, texts: list[str]) -> None:
