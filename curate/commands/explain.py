@@ -13,6 +13,7 @@ from curate import recipe
 from curate.commands.options import WorkdirOption
 from curate.explaining import account
 from curate.explaining.account import ABSENT, NOT_RUN
+from curate.explaining.balancing import chance
 from curate.ledger import DROPPED, FAILED, GONE, KEPT
 from curate.report.page import number
 from curate.report.untrusted import clip
@@ -37,7 +38,10 @@ def explain(
     recipe_: Annotated[
         str | None, typer.Option("--recipe", "-c", help="the run's recipe, where it names entry lists or other pools")
     ] = None,
-    url: Annotated[str | None, typer.Option("--url", help="an image's address: explains all its texts")] = None,
+    url: Annotated[
+        str | None,
+        typer.Option("--url", help="an image's address: explains all its texts, or with UID finds that one at once"),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="print plain values")] = False,
 ) -> None:
     """Say what every stage found out about a pair and decided, with the numbers behind it."""
@@ -86,7 +90,8 @@ def told(stage: Stage) -> Iterator[str | None]:
         yield MISSING.get(stage["dataset"])
     if stage["state"] == GONE:
         yield "a stage before took it out"
-    if stage["stage"] in ("score", "shard") and stage["state"] in (KEPT, DROPPED, FAILED):
+    # These stages have several datasets; one that is absent is told by what that means.
+    if stage["stage"] in ("score", "shard") and stage["state"] in (KEPT, DROPPED, FAILED, NOT_RUN):
         yield stage["dataset"]
     if stage["reason"]:
         # Where the numbers follow, the schema's sentence would say them again without numbers.
@@ -119,7 +124,7 @@ def balanced(stage: Stage) -> Iterator[str | None]:
 
 def undecided(stage: Stage) -> Iterator[str | None]:
     if stage.get("keep_probability_to_come") is not None:
-        yield f"keep probability will be {stage['keep_probability_to_come']:.6f}"
+        yield f"keep probability will be {chance(stage['keep_probability_to_come'])}"
     yield from stage.get("remarks", [])
 
 
@@ -169,7 +174,7 @@ def entries(rows: list[dict[str, Any]]) -> Table:
     for name in ("matches", "t", "p = t / max(t, matches)"):
         table.add_column(name, justify="right")
     for row in rows:
-        p = "–" if row["p"] is None else f"{row['p']:.6f}"
+        p = "–" if row["p"] is None else chance(row["p"])
         text, source = (Text(clip(row[name] or "–", 80)) for name in ("text", "source"))
         table.add_row(str(row["id"]), text, source, number(row["count"]), number(row["t"]), p)
     return table

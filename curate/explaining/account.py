@@ -51,20 +51,24 @@ class Workdir:
 def places(workdir: Workdir, uid: str | None, url: str | None) -> list[Place]:
     """The rows of `pairs` that are meant: a pair by its uid, or all texts of an image by its URL or image_uid.
 
+    With both, the pair among the image's texts: no column of uids is read, which takes long where there are billions.
     Raises ExplainError when there are none, or when it is no uid or URL.
     """
-    if (uid is None) == (url is None):
+    if uid is None and url is None:
         raise ExplainError(f"give the uid of a pair or image, such as {EXAMPLE}, or the URL of an image: --url URL")
-    pairs = workdir.dataset("pairs")
-    if url is not None:
-        found = next((rows for image in images(url) if (rows := finding.of_image(pairs, image))), [])
-        where = f"no text of an image at {clip(url)} is in {pairs.root}"
-    else:
-        name = checked(uid or "")
+    pairs, name = workdir.dataset("pairs"), None if uid is None else checked(uid)
+    if url is None:
+        assert name is not None
         found = finding.of_image(pairs, name)
         if not found and (place := finding.of_uid(pairs, name)):
             found = [place]
         where = f"no pair or image {name} is in {pairs.root}"
+    elif name is None:
+        found = next((rows for image in images(url) if (rows := finding.of_image(pairs, image))), [])
+        where = f"no text of an image at {clip(url)} is in {pairs.root}"
+    else:
+        found = next(([place] for image in images(url) if (place := finding.of_pair(pairs, image, name))), [])
+        where = f"the image at {clip(url)} has no text with the uid {name} in {pairs.root}"
     if not found:
         manifest = pairs.require()
         raise ExplainError(

@@ -56,10 +56,15 @@ class Explainer:
     def _words(self, reason: str | None, keep: float, draw: float) -> str:
         manifest = self._balanced()
         if reason == "other_text":
-            return f"another text of the image was chosen; its own keep probability is {keep:.6f}, its draw {draw:.6f}"
+            return f"another text of the image was chosen; its own keep probability is {chance(keep)}, its draw {chance(draw)}"
         if manifest and manifest.plan.settings.get("online"):
-            return f"every matched pair passes; training draws anew each epoch, with the keep probability {keep:.6f}"
-        return f"its draw {draw:.6f} is {'' if draw < keep else 'not '}below its keep probability {keep:.6f}"
+            return (
+                f"every matched pair passes; training draws anew each epoch, with the keep probability {chance(keep)}"
+            )
+        told = chance(draw), chance(keep)
+        if told[0] == told[1]:
+            told = repr(draw), repr(keep)
+        return f"its draw {told[0]} is {'' if draw < keep else 'not '}below its keep probability {told[1]}"
 
     def _balanced(self) -> Manifest | None:
         return Dataset(self.workdir, "balanced").manifest()
@@ -96,3 +101,8 @@ class Explainer:
         rows = entries.load(place, lang)
         rows = rows.filter(pc.is_in(rows["id"], pc.cast(ids, "int32")))
         return {row["id"]: (row["text"], row["source"]) for row in rows.to_pylist()}
+
+
+def chance(p: float) -> str:
+    """A number in [0, 1] in words: 0.132743, or 2.31e-07 where six digits would hide it."""
+    return f"{p:.6f}" if p == 0 or p >= 1e-3 else f"{p:.2e}"

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from curate import schema
 from curate.cli import app
 from curate.explaining.account import ExplainError, Workdir, end, explain, places
+from curate.explaining.balancing import Explainer, chance
 from curate.store import Dataset, StoreError
 from curate.uid import image_uid
 from tests.small_workdir import Row, picture, write_workdir
@@ -142,6 +143,18 @@ def test_a_url_gives_all_texts_of_the_image(small_workdir, small_rows):
         assert [pair["texts_of_image"] for pair in pairs] == [2, 2]
 
 
+def test_with_its_images_url_a_pair_is_found_without_a_look_at_other_parts(small_workdir, small_rows, tmp_path):
+    workdir = shutil.copytree(small_workdir, tmp_path / "w")
+    row = next(r for r in small_rows if r.url == "http://photos.example/good/1.png" and r.text == "another dog")
+    (place,) = places(Workdir(small_workdir), row.uid, None)
+    for part in Dataset(str(workdir), "pairs").part_names():
+        if part != place.part:
+            (workdir / "pairs" / f"{part}.parquet").unlink()
+    assert places(Workdir(str(workdir)), row.uid.upper(), row.url + "#top") == [place]
+    with pytest.raises(ExplainError, match="is no uid"):
+        places(Workdir(str(workdir)), "abc", row.url)
+
+
 def test_of_an_image_with_very_many_texts_the_first_are_told(tmp_path):
     url = "http://photos.example/spacer.png"
     write_workdir(str(tmp_path), [Row(f"text {i}", url, picture(1)) for i in range(60)])
@@ -174,9 +187,12 @@ def test_a_uid_that_is_not_there_says_where_it_looked(small_workdir, small_rows)
         places(Workdir(small_workdir), None, "http://nowhere.example/")
     with pytest.raises(ExplainError, match="no absolute URL"):
         places(Workdir(small_workdir), None, "photos.example/good")
-    for uid, url in ((None, None), ("0" * 32, "http://a.example/")):
-        with pytest.raises(ExplainError, match=r"give the uid .* or the URL"):
-            places(Workdir(small_workdir), uid, url)
+    with pytest.raises(ExplainError, match=r"give the uid .* or the URL"):
+        places(Workdir(small_workdir), None, None)
+    with pytest.raises(
+        ExplainError, match=r"the image at http://photos.example/good/1.png has no text with the uid 0{32} in"
+    ):
+        places(Workdir(small_workdir), "0" * 32, "http://photos.example/good/1.png")
 
 
 def test_without_pairs_the_stage_to_run_is_named(tmp_path):
@@ -185,6 +201,30 @@ def test_without_pairs_the_stage_to_run_is_named(tmp_path):
 
 
 # -- what is printed
+
+
+def test_small_probabilities_are_not_told_as_nothing():
+    assert [chance(p) for p in (0.0, 1.0, 0.132743, 0.001, 2.31e-7)] == [
+        "0.000000",
+        "1.000000",
+        "0.132743",
+        "0.001000",
+        "2.31e-07",
+    ]
+    assert 0 < 20_000 / 120_000_000 and chance(20_000 / 120_000_000) == "1.67e-04"
+
+
+def test_a_draw_next_to_its_probability_is_told_with_all_digits(small_workdir):
+    told = Explainer(small_workdir, None)._words("balanced_out", 0.1234561, 0.1234564)
+    assert told == "its draw 0.1234564 is not below its keep probability 0.1234561"
+
+
+def test_what_did_not_run_yet_is_named(small_workdir, small_rows, tmp_path):
+    workdir = shutil.copytree(small_workdir, tmp_path / "w")
+    for name in ("shards", "shards-raw"):
+        Dataset(str(workdir), name).remove()
+    output = command(workdir, small_rows[0].uid).output
+    assert re.findall(r"shard +not run yet +(\S+)", output) == ["shards", "shards-raw"]
 
 
 def test_the_command_says_the_fate_and_the_numbers(small_workdir, small_rows):
