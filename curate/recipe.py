@@ -329,7 +329,9 @@ def build(data: dict[str, Any], where: str = "recipe") -> Recipe:
         value = _at(data, place.group(1)) if place else None
         said = str(error).split(" - at ")[0]
         spot = place.group(1).lstrip(".") if place else ""
-        raise RecipeError(f"{where}: {spot}: {said}" + (f", got {value!r}" if place else "")) from error
+        raise RecipeError(
+            f"{where}: {spot}{': ' if spot else ''}{said}" + (f", got {value!r}" if place else "")
+        ) from error
 
 
 def _check_keys(kind: type[Settings], data: dict[str, Any], where: str) -> None:

@@ -25,7 +25,7 @@ from jobs import engine
 def run(run: engine.Run) -> None:
     recipe, matches = run.recipe, run.dataset("matches")
     pool = merging.sources(run.workdir, recipe.balance)
-    pool.check()
+    merging.check_decides(pool, matches)
     found = thresholds.resolve(pool, recipe.balance)
     settings = recipe.balance.identity() | {"seed": recipe.seed}
     plan = run.plan("balanced", settings, ["matches", "counts"], matches.part_names(), **merging.marks(pool))

@@ -14,7 +14,6 @@ import msgspec
 
 from curate.concepts import merging, planning, thresholds
 from curate.recipe import Balance
-from curate.store import StoreError
 from jobs import engine, reducing
 
 COLUMNS = ", ".join(["lang string", "asked int", *(f"{name} double" for name in planning.SUMS)])
@@ -29,8 +28,7 @@ def plan(run: engine.Run, ts: Sequence[int]) -> dict[str, Any]:
     """The account for each t of English; other languages' follow from it as the recipe says."""
     settings, matches = run.recipe.balance, run.dataset("matches")
     pool = merging.sources(run.workdir, settings)
-    pool.check()
-    same_matches(run)
+    merging.check_decides(pool, matches)
     asked = [thresholds.resolve(pool, with_t(settings, t)) for t in ts]
     pairs = run.dataset("pairs") if settings.one_text_per_image else None
     function = partial(
@@ -50,13 +48,6 @@ def with_t(settings: Balance, t: int) -> Balance:
     """The settings with another t of English, wherever the recipe gives it."""
     others = {lang: given for lang, given in settings.t_of.items() if lang != thresholds.ENGLISH}
     return msgspec.structs.replace(settings, t=t, t_of=others)
-
-
-def same_matches(run: engine.Run) -> None:
-    """Raises StoreError when the workdir's counts are not those of its matches."""
-    counts, matches = run.dataset("counts"), run.dataset("matches")
-    if counts.require().plan.inputs.get("matches", matches.fingerprint) != matches.fingerprint:
-        raise StoreError(f"{counts.root} was counted from other matches than {matches.root}; run the stage match again")
 
 
 if __name__ == "__main__":

@@ -105,6 +105,22 @@ def sources(workdir: str, settings: Balance) -> Pool:
     return Pool(added, tuple(Dataset(place, "counts") for place in settings.remove_counts))
 
 
+def check_decides(pool: Pool, matches: Dataset) -> None:
+    """Raises CountError or StoreError where a pool's counts cannot decide on these matches: they do not go together, were counted
+    from others, or do not have these any more. Otherwise the first worker to meet an entry without a count would say so."""
+    pool.check()
+    own = Dataset(matches.workdir, "counts")
+    if own.require().plan.inputs.get("matches", matches.fingerprint) != matches.fingerprint:
+        raise StoreError(f"{own.root} was counted from other matches than {matches.root}; run the stage match again")
+    inside = pool.crawls()
+    if not all(inside.get(crawl) for crawl in made_of(own)):
+        named = " or ".join(counts.workdir for counts in pool.removed)
+        raise CountError(
+            f"the counts of {matches.workdir} are themselves taken off again, and its matches cannot be balanced without them: "
+            f"leave {named} out of balance.remove_counts"
+        )
+
+
 def marks(pool: Pool) -> dict[str, str]:
     """The fingerprints of the counts beside the workdir's own, by their place in the recipe."""
     others = {f"add_counts {i}": counts.fingerprint for i, counts in enumerate(pool.added[1:], 1)}

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.concepts import thresholds
-from curate.recipe import Balance, RecipeError
+from curate.recipe import Balance, RecipeError, build
 
 GOLDEN = np.array([1, 2, 3, 4, 100, 1000])
 
@@ -88,3 +88,20 @@ def test_t_of_a_language_that_was_not_matched_names_the_nearest():
 
 def test_a_pool_without_matches_has_no_thresholds():
     assert thresholds.resolve(Counts(), Balance()).t == {}
+
+
+@pytest.mark.parametrize("t", [0, -1, 10**18, 2**63, 10**30, 1.5, True])
+def test_a_threshold_that_counts_cannot_reach_is_refused_where_it_is_read(t):
+    plain = {"name": "t", "extract": {"inputs": ["x"]}, "match": {"languages": ["en", "de"]}, "score": {"models": []}}
+    for balance in ({"t": t}, {"t_of": {"de": t}}):
+        with pytest.raises(RecipeError, match=r"balance\.t"):
+            build(plain | {"balance": balance})
+    assert build(plain | {"balance": {"t": 10**18 - 1}}).balance.t == 10**18 - 1
+
+
+def test_shares_are_those_of_whole_numbers_beyond_what_floats_hold():
+    counts = np.array([2**53 + 1, 2**53 + 3, 3, 0])
+    assert thresholds.t_of_share(counts, 0.5) == 2**53 + 1
+    assert thresholds.t_of_share(counts, 1.0) == 2**53 + 3
+    assert thresholds.tail_share(counts, 2**53 + 2) == (2**53 + 4) / (2**54 + 7)
+    assert thresholds.tail_share(counts, 2**53 + 1) == 3 / (2**54 + 7)

@@ -10,7 +10,7 @@ from curate import recipe
 from curate.concepts import balancing, counting
 from curate.concepts.counting import CountError
 from curate.recipe import Balance
-from curate.store import Dataset
+from curate.store import Dataset, StoreError
 from jobs import balance, engine, match
 
 
@@ -141,3 +141,16 @@ def test_a_crawl_that_was_added_is_taken_off_again(matched, engines, tmp_path):
         f"balance.remove_counts=[{other}]",
     )
     assert rows(back) == rows(balanced(matched, tmp_path / "plain", engines, "balance.t=4"))
+
+
+def test_a_workdir_is_not_balanced_without_its_own_counts(matched, engines, tmp_path):
+    with pytest.raises(CountError, match=r"are themselves taken off again.*leave .* out of balance.remove_counts"):
+        balanced(matched, tmp_path / "w", engines, f"balance.remove_counts=[{matched}]")
+
+
+def test_counts_of_other_matches_decide_nothing(matched, engines, tmp_path):
+    shutil.copytree(matched, tmp_path / "other")
+    manifest = tmp_path / "other" / "matches" / "_manifest.json"
+    manifest.write_bytes(manifest.read_bytes() + b"\n")
+    with pytest.raises(StoreError, match="counted from other matches"):
+        balanced(tmp_path / "other", tmp_path / "w", engines)
