@@ -3,41 +3,23 @@
 Spaced text is words between single blanks, and so is a padded entry; the entry is in the text where its words stand there
 in a row. Two blanks have an empty word between them, which stops a row like any other word that the entry does not have. A trie
 over words therefore finds the same as a search for substrings, and touches each word once instead of each byte.
-
-Words of up to 7 bytes are their own key, packed with their length; those of up to 15 are two keys; longer ones are hashed, and
-compared byte by byte where the hash is found.
+The words are looked up in the tables of a `dictionary`.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
-from curate.concepts.native import (
-    PADDING,
-    blank_mask,
-    compiled,
-    copy,
-    find4,
-    load64,
-    mark_mask,
-    prefetch,
-    same4,
-    trailing_zeros,
-)
-from curate.concepts.trie import NONE, ODD, Trie, collect, grow, grown, order, pairs, sets, slot_of, walk
+from curate.concepts.dictionary import WORD, fill, find_long, find_short, lines, long_keys, numbered, short_key
+from curate.concepts.native import PADDING, blank_mask, compiled, copy, mark_mask, prefetch, trailing_zeros
+from curate.concepts.trie import Trie, collect, grow, grown, order, pairs, sets, slot_of, walk
 
 BLOCK_TEXTS, BLOCK_BYTES = 256, 1 << 16
-MIX = np.uint64(0xC2B2AE3D27D4EB4F)
-WORD = np.uint64(128)
-"""Added to the length in a short key, so that even the empty word's is not 0, the key of free places and of text ends."""
-LONG = np.uint64(255 << 56)
-"""Upper byte of the second key of a word that is hashed; of shorter ones it is the length."""
-_0, _1, _32, _56 = (np.uint64(n) for n in (0, 1, 32, 56))
+_0, _1, _56 = (np.uint64(n) for n in (0, 1, 56))
 
 
 class WordIndex(NamedTuple):
-    """Entries by words. A line is one or two cache lines with room for four words; a full one sends others to the next."""
+    """Entries by words, whose records stand in the tables of a `dictionary`."""
 
     trie: Trie
     short: np.ndarray
@@ -47,74 +29,6 @@ class WordIndex(NamedTuple):
     and where their bytes stand in `pool`."""
     pool: np.ndarray
     """uint8: words of 16 bytes and more, end to end."""
-
-
-@njit(inline="always")
-def _low(length):
-    """A mask of the lower `length` bytes, 0 to 7."""
-    return (_1 << (np.uint64(length) << np.uint64(3))) - _1
-
-
-@njit(inline="always")
-def _short_key(address, length):
-    return (load64(address) & _low(length)) | (WORD | np.uint64(length)) << _56
-
-
-@compiled
-def _long_keys(address, length):
-    """Both keys of a word of 8 bytes or more. Up to 15 bytes they are the word: the first can be undone by the second."""
-    if length < 16:
-        two = (load64(address + 8) & _low(length - 8)) | np.uint64(length) << _56
-        return (load64(address) ^ two * ODD) * MIX, two
-    key = np.uint64(length)
-    for at in range(0, length - 8, 8):
-        key = _fold(key ^ load64(address + at), key)
-    return _fold(key ^ load64(address + length - 8), key), LONG | np.uint64(length)
-
-
-@njit(inline="always")
-def _fold(one, other):
-    return (one * MIX) ^ (other + (one >> _32))
-
-
-@compiled
-def _same(one, other, length):
-    """Whether two words of 16 bytes or more are equal."""
-    for at in range(0, length - 8, 8):
-        if load64(one + at) != load64(other + at):
-            return False
-    return load64(one + length - 8) == load64(other + length - 8)
-
-
-@njit(inline="always")
-def _find_short(short, key):
-    """The record of a key, NONE where it is not."""
-    line = slot_of(key, short.shape[0])
-    record = find4(short.ctypes.data + (line << 6), key)
-    # One branch that is hardly ever taken; two, of which one is a coin's toss, took six times as long.
-    while (record == 0) & (short[line, 3] != _0):
-        line = (line + 1) & (short.shape[0] - 1)
-        record = find4(short.ctypes.data + (line << 6), key)
-    return record ^ NONE
-
-
-@njit(inline="always")
-def _find_long(long, pool, one, two, address):
-    """The record of a word of 8 bytes or more by its keys, NONE where it is not."""
-    line = slot_of(one, long.shape[0])
-    place = long.ctypes.data + (line << 7)
-    found = same4(place, one, two)
-    while (found == _0) & (long[line, 7] != _0):
-        line = (line + 1) & (long.shape[0] - 1)
-        place = long.ctypes.data + (line << 7)
-        found = same4(place, one, two)
-    at = trailing_zeros(found | np.uint64(8)) & 3
-    record = np.uint32(load64(place + 64 + 4 * at)) if found else np.uint32(0)
-    if two >= LONG and found:
-        start = np.int64(load64(place + 80 + 4 * at) & np.uint64(0xFFFFFFFF))
-        if not _same(pool.ctypes.data + start, address, np.int64(two & ~LONG)):
-            record = np.uint32(0)
-    return record ^ NONE
 
 
 # -- finding
@@ -155,7 +69,7 @@ def _scan(index, scratch, size, ends, keys, longs, begins, lengths, lasts):
             found &= found - _1
             at = 64 * word + bit
             length = at - begin
-            key = _short_key(base + begin, min(length, 7))
+            key = short_key(base + begin, min(length, 7))
             longs[long], begins[long], lengths[long] = n, begin, length
             long += length > 7
             keys[n] = key if length < 8 else _0
@@ -176,12 +90,12 @@ def _look_up(index, base, keys, n, longs, begins, lengths, n_long, ones, twos, r
     """The record of each word. `ones` and `twos` are room for the keys of the long ones."""
     short, long, pool = index.short, index.long, index.pool
     for i in range(n_long):
-        ones[i], twos[i] = _long_keys(base + begins[i], lengths[i])
+        ones[i], twos[i] = long_keys(base + begins[i], lengths[i])
         prefetch(long.ctypes.data + (slot_of(ones[i], long.shape[0]) << 7))
     for i in range(n):
-        records[i] = _find_short(short, keys[i])
+        records[i] = find_short(short, keys[i])
     for i in range(n_long):
-        records[longs[i]] = _find_long(long, pool, ones[i], twos[i], base + begins[i])
+        records[longs[i]] = find_long(long, pool, ones[i], twos[i], base + begins[i])
 
 
 @compiled
@@ -252,28 +166,18 @@ def build(data: np.ndarray, offsets: np.ndarray, usable: np.ndarray) -> WordInde
     words, first = _cut(data, offsets, usable)
     keys, is_long = _keys(data, words), words[:, 1] > 7
     # One word a line on average at most: with two, matching takes a tenth longer.
-    short = _lines(len(np.unique(keys[~is_long])), 8)
-    long = _lines(len(np.unique(keys[is_long])), 16)
+    short = lines(len(np.unique(keys[~is_long])), 8)
+    long = lines(len(np.unique(keys[is_long])), 16)
     pool = np.zeros(int(words[words[:, 1] > 15, 1].sum()) + PADDING, np.uint8)
-    symbols, number = _number(data, words, short, long, pool)
+    if len(pool) >= 1 << 32:
+        raise ValueError(f"words of 16 bytes and more are {len(pool):,} bytes, more than {1 << 32:,}; split the list")
+    symbols, number = numbered(data, words, short, long, pool)
     if number < 0:
         raise ValueError("two words of 16 bytes or more have one hash; take an entry of one of them out of the list")
     trie, records = grow(symbols, first, number)
-    _fill(short, 8, records)
-    _fill(long, 16, records)
+    fill(short, records)
+    fill(long, records)
     return WordIndex(trie, short, long, pool)
-
-
-def _lines(number: int, width: int) -> np.ndarray:
-    """Free lines with room for four keys each, at least so many."""
-    return aligned(1 << max(4, int(number - 1).bit_length()), width)
-
-
-def aligned(lines: int, width: int) -> np.ndarray:
-    """Zeros, uint64, shape (lines, width), at the beginning of a cache line."""
-    room = np.zeros(width * lines + 8, np.uint64)
-    start = -room.ctypes.data % 64 // 8
-    return room[start : start + width * lines].reshape(lines, width)
 
 
 @compiled
@@ -304,75 +208,5 @@ def _keys(data, words):
     keys = np.empty(len(words), np.uint64)
     for i in range(len(words)):
         address, length = data.ctypes.data + words[i, 0], words[i, 1]
-        keys[i] = _short_key(address, length) if length < 8 else _long_keys(address, length)[0]
+        keys[i] = short_key(address, length) if length < 8 else long_keys(address, length)[0]
     return keys
-
-
-@compiled
-def _number(data, words, short, long, pool):
-    """Puts the words into the tables, each once, with a number where its record will stand.
-
-    Returns the number of each word, and how many there are; -1 when two different ones have the same keys.
-    """
-    numbers, number, pooled = np.empty(len(words), np.int64), 0, 0
-    for i in range(len(words)):
-        start, length = words[i]
-        address = data.ctypes.data + start
-        if length < 8:
-            line, at, new = _place(short, _short_key(address, length), _0)
-            table, values = short, 8
-        else:
-            one, two = _long_keys(address, length)
-            line, at, new = _place(long, one, two)
-            table, values = long, 16
-            if new and two >= LONG:
-                _put(long, line, 20 + at, np.uint32(pooled))
-                pool[pooled : pooled + length] = data[start : start + length]
-                pooled += length
-            elif two >= LONG and not _same(pool.ctypes.data + _get(long, line, 20 + at), address, length):
-                return numbers, -1
-        if new:
-            _put(table, line, values + at, np.uint32(number))
-            number += 1
-        numbers[i] = _get(table, line, values + at)
-    return numbers, number
-
-
-@compiled
-def _place(table, one, two):
-    """Where a key stands, put there if it was not: its line, its number in it, and whether it is new."""
-    line = slot_of(one, table.shape[0])
-    while True:
-        for at in range(4):
-            other = table[line, 4 + at] if two else _0
-            if table[line, at] == one and other == two:
-                return line, at, False
-            if (other if two else table[line, at]) == _0:
-                table[line, at] = one
-                if two:
-                    table[line, 4 + at] = two
-                return line, at, True
-        line = (line + 1) & (table.shape[0] - 1)
-
-
-@njit(inline="always")
-def _get(table, line, number):
-    """The uint32 of that number in a line of uint64."""
-    return np.uint32(table[line, number >> 1] >> np.uint64(32 * (number & 1)) & np.uint64(0xFFFFFFFF))
-
-
-@njit(inline="always")
-def _put(table, line, number, value):
-    shift = np.uint64(32 * (number & 1))
-    rest = table[line, number >> 1] & ~(np.uint64(0xFFFFFFFF) << shift)
-    table[line, number >> 1] = rest | np.uint64(value) << shift
-
-
-@compiled
-def _fill(table, values, records):
-    """Puts the records where the words' numbers stand."""
-    taken = 4 if values == 16 else 0
-    for line in range(table.shape[0]):
-        for at in range(4):
-            if table[line, taken + at]:
-                _put(table, line, values + at, records[_get(table, line, values + at)] ^ NONE)
