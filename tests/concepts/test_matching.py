@@ -12,66 +12,23 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from curate import schema
-from curate.concepts import cache, index, rules
+from curate.concepts import cache, index
 from curate.concepts import entries as lists
 from curate.concepts.matching import match
 from curate.concepts.texts import buffers, laid_out
 from curate.recipe import Match
-
-PIECES = [
-    *" \t\n\r\0,.;:?!`'-_\u00a0\u200b\u3000", "  ", "\r\n", "cat", "cat house", "house", "Cat", "a", "a a", "a\0", "re-", "re", "implementation",
-    "-ing", "C++", "(b)", "1234567", "12345678", "x" * 15, "x" * 16, "x" * 17, "y" * 300, "y" * 299 + "z", "é", "e\u0301", "ñandú", "кот",
-    "猫", "猫の写真", "の", "写真", "猫 写", "한국", "고양이", "قطة", "बिल्ली", "แมว", "ແມວ", "ကြောင်", "ឆ្មា", "ཞི་མི་", "γάτα", "חתול", "🐈", "🐈\u200d⬛",
-    "𠀀", "\U0002ebef", "\U0002ebf0", "\U00030000", "\U0010ffff", "Ph.D.", ", ,", "99", "“", "”", "—", "。", "、", "・", "～", "¿", "«",
-]  # fmt: skip
-PHRASE = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
-TEXT = st.one_of(PHRASE, st.text(st.characters(exclude_categories=["Cs"])))
-ENTRIES = st.lists(st.one_of(st.sampled_from(PIECES), PHRASE, TEXT), max_size=12, unique=True)
-RULES = ["metaclip1", "metaclip2"]
-
-
-def close(char: str) -> bool:
-    """Whether rule 2 leaves the blank out beside a character: the published ranges and marks."""
-    point = ord(char)
-    han = [(0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F), (0x2B740, 0x2B81F), (0x2B820, 0x2CEAF),
-           (0x2CEB0, 0x2EBEF), (0xF900, 0xFAFF), (0x2E80, 0x2EFF), (0x2F00, 0x2FDF), (0x2FF0, 0x2FFF)]  # fmt: skip
-    others = [(0x0E00, 0x0E7F), (0x0E80, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x0F00, 0x0FFF)]
-    marks = string.punctuation + "，。、；：？！“”‘’（）【】《》〈〉「」『』～—"
-    return char in marks or any(low <= point <= high for low, high in han + others)
-
-
-def as_read(text: str) -> str:
-    text = f" {text} "
-    for mark in ",.;:?!`":
-        text = text.replace(mark, f" {mark} ")
-    return text.replace("\t", " ").replace("\n", " ").replace("\r", " ")
-
-
-def wanted(entry: str, rule: str) -> str:
-    if rule == "metaclip1":
-        return f" {entry} "
-    return ("" if close(entry[0]) else " ") + entry + ("" if close(entry[-1]) else " ")
-
-
-def reference(texts: list[str], entries: list[str], rule: str) -> list[list[int]]:
-    """The rules as they read."""
-    padded = [(number, wanted(entry, rule)) for number, entry in enumerate(entries) if entry]
-    return [[number for number, entry in padded if entry in read] for read in map(as_read, texts)]
-
-
-def entry_table(texts: list[str], ids: list[int] | None = None) -> pa.Table:
-    count = len(texts)
-    return pa.table({
-        "id": pa.array(range(count) if ids is None else ids, pa.int32()), "text": pa.array(texts, pa.string()),
-        "source": pa.array(["words"] * count, pa.string()), "statistic": pa.array([None] * count, pa.float64()),
-    })  # fmt: skip
-
-
-def found(texts: pa.Array | list[str], table: pa.Table, rule: str, rows: list[int] | None = None) -> list[list[int]]:
-    array = pa.array(texts, pa.string()) if isinstance(texts, list) else texts
-    chosen = np.arange(len(array)) if rows is None else np.array(rows)
-    ids, counts = index.build(table, rule).match(array, chosen)
-    return [part.tolist() for part in np.split(ids, np.cumsum(counts)[:-1])] if len(chosen) else []
+from tests.concepts.reference import (
+    ENTRIES,
+    PIECES,
+    RULES,
+    TEXT,
+    as_read,
+    entry_table,
+    found,
+    of_bytes,
+    reference,
+    wanted,
+)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -97,49 +54,6 @@ def test_a_hundred_thousand_texts_by_each_rule_have_no_difference(rule):
             texts, found(texts, entry_table(entries), rule), reference(texts, entries, rule), strict=True
         ):
             assert ours == theirs, (text, [entries[i] for i in set(ours) ^ set(theirs)])
-
-
-@pytest.mark.parametrize("rule", RULES)
-@given(entry=TEXT, text=TEXT)
-@example(entry="a,", text="")
-@settings(deadline=None)
-def test_an_entry_that_is_not_matchable_stands_in_no_text(rule, entry, text):
-    if entry and not rules.matchable(entry, rule):
-        assert reference([text + entry + text, entry], [entry], rule) == [[], []]
-
-
-@pytest.mark.parametrize("rule", RULES)
-@given(ENTRIES)
-def test_a_list_is_padded_and_checked_as_its_entries_one_by_one(rule, entries):
-    array = pa.array(entries, pa.large_string())
-    assert (~rules.impossible(array, rule)).tolist() == [rules.matchable(entry, rule) for entry in entries]
-    padded = rules.padded_all(array, rule).to_pylist()
-    assert [mine for mine, entry in zip(padded, entries, strict=True) if entry] == [
-        rules.padded(entry, rule) for entry in entries if entry
-    ]
-
-
-@pytest.mark.parametrize("entry", ["cat", "a , b", "a  ,  b", ",", "\u00a0", "re-", "x\0", "猫", "\U0010ffff"])
-@pytest.mark.parametrize("rule", RULES)
-def test_matchable_entries_have_a_text(entry, rule):
-    assert rules.matchable(entry, rule)
-    text = entry
-    for mark in ",.;:?!`":
-        text = text.replace(f" {mark} ", mark)
-    assert reference([text], [entry], rule) == [[0]] == found([text], entry_table([entry]), rule)
-
-
-@pytest.mark.parametrize("entry", ["", "Ph.D.", "a,b", "a ,b", ", ,", "a\tb", "a\nb", "a\r"])
-@pytest.mark.parametrize("rule", RULES)
-def test_entries_that_touch_a_mark_are_not_matchable(entry, rule):
-    assert not rules.matchable(entry, rule)
-
-
-def test_the_rules_differ_where_the_second_leaves_blanks_out():
-    texts = ["a re-implementation", "写真です", "C++11"]
-    table = entry_table(["re-", "写真", "C++", "re", "11"])
-    assert found(texts, table, "metaclip1") == [[], [], []]
-    assert found(texts, table, "metaclip2") == [[0], [1], [2]]
 
 
 def test_an_index_is_of_the_same_types_built_or_read_so_that_kernels_are_compiled_once(tmp_path):
@@ -172,12 +86,6 @@ BYTES = [*(bytes([byte]) for byte in (0x80, 0xBF, 0xC0, 0xC1, 0xC2, 0xE0, 0xE7, 
          "猫".encode(), "猫".encode()[:2], "\U0010ffff".encode(), "\U0010ffff".encode()[:3], b"\xf4\x90\x80\x80", b"\xed\xa0\x80",
          b"\xc0\xad", b"\xe0\x80\xad", "é".encode(), b"cat", b"-", b" ", b",", b"a"]  # fmt: skip
 """Among them bytes that begin or go on with no character, a surrogate, a point beyond the last, and `-` in too many bytes."""
-
-
-def of_bytes(texts: list[bytes]) -> pa.Array:
-    """An array of strings that nobody checked, as from a Parquet file; no byte behind its last is readable for sure."""
-    offsets = np.cumsum([0, *map(len, texts)]).astype(np.int32)
-    return pa.Array.from_buffers(pa.string(), len(texts), [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(texts))])
 
 
 @pytest.mark.parametrize("rule", RULES)
