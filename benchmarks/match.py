@@ -117,13 +117,9 @@ def kernels(pool: Path) -> list[dict[str, Any]]:
 def main() -> None:
     pool = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "demo" / "pool"
     rows = kernels(pool)
-    lid, kernel = rows[5]["ours"], rows[0]["ours"]
     with tempfile.TemporaryDirectory() as folder:
         os.environ["CURATE_CACHE"] = f"{folder}/cache"
-        runs = Runs(
-            pool, LONGEST, Path(folder), alone=1e3 / lid + 1e3 / kernel, fasttext=1e3 / rows[5]["peer"] + 1e3 / kernel
-        )
-        rows += runs.rows()
+        rows += Runs(pool, LONGEST, Path(folder), fasttext=1e3 / rows[-1]["peer"]).rows()
     report(
         "match",
         f"{pool.name}: {TEXTS:,} texts a row, {corpus.ENTRIES:,} English entries; the stages on local Spark",

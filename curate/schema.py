@@ -36,7 +36,8 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     about: str
     nullable: bool = False
     distinct: bool = False
-    """Whether hardly any value comes twice: then Parquet is spared the search for repeats, which costs more than all else."""
+    """Whether hardly any value comes twice, in no order: then Parquet is spared the search for repeats, which costs more than all
+    else, and statistics."""
     aliases: tuple[str, ...] = ()
 
 
@@ -56,7 +57,7 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return pa.schema([pa.field(n, self._type(n, embedding_width), c.nullable) for n, c in self.columns.items()])
 
     def repeating(self) -> list[str]:
-        """The Parquet columns that are worth a dictionary."""
+        """The Parquet columns that are worth a dictionary, and statistics."""
         return [
             name + (".list.element" if column.type.startswith("list") else "")
             for name, column in self.columns.items()

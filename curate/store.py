@@ -26,8 +26,11 @@ import xxhash
 from curate import CurateError, __version__, schema
 from curate.ledger import KEPT, Ledger, of_states, total
 
-ROW_GROUP = 8192
-"""Rows in a row group of a dataset that others annotate; side tables repeat the row groups of what they annotate."""
+ROW_GROUP = 32_768
+"""Rows in a row group of a dataset that others annotate; side tables repeat the row groups of what they annotate.
+
+It is the batch that a stage's function gets. A batch costs its start: what it evicts from the processor's caches, and a few
+hundred calls into NumPy, Arrow and Parquet. Of 8,192 rows, `match` took 0.2 CPU seconds a million more (of 1.7) than of 32,768."""
 
 PLAN, MANIFEST, FOOTER = "_plan.json", "_manifest.json", b"curate"
 
@@ -306,8 +309,15 @@ class PartWriter:
     def _open(self, arrow: pa.Schema) -> None:
         # A reader is to find plain strings, and only embeddings need Arrow's own schema to come back as they were.
         wide = any(pa.types.is_fixed_size_list(column.type) for column in arrow)
+        repeating = self._schema.repeating()
+        # The least and the greatest of values in no order tell a reader nothing, and finding them is a tenth of writing them.
         self._writer = pq.ParquetWriter(
-            self._file, arrow, compression="zstd", use_dictionary=self._schema.repeating(), store_schema=wide
+            self._file,
+            arrow,
+            compression="zstd",
+            use_dictionary=repeating,
+            write_statistics=repeating,
+            store_schema=wide,
         )
 
     def abandon(self) -> None:

@@ -14,6 +14,10 @@ from curate.recipe import Match
 
 STATES = (KEPT, DROPPED, FAILED)
 REASONS = ("no_metadata", "no_entry", "no_language")
+MATCHED, NO_METADATA, NO_ENTRY, NO_LANGUAGE = range(4)
+"""What may become of a text."""
+STATE_OF, REASON_OF = np.array([0, 1, 1, 2], np.int32), np.array([-1, 0, 1, 2], np.int32)
+"""Places in STATES and REASONS for each of these."""
 
 
 def match(pairs: pa.Table, settings: Match) -> pa.Table:
@@ -27,13 +31,13 @@ def match(pairs: pa.Table, settings: Match) -> pa.Table:
     wanted = np.array([label in settings.languages for label in (*identified.labels, None)])
     has_list = wanted[identified.codes]
     ids, counts = find(texts, identified, has_list, settings)
-    reason = np.select([identified.codes < 0, ~has_list, counts == 0], [2, 0, 1], -1)
-    state = np.where(reason < 0, 0, np.where(reason == 2, 2, 1))
+    without = np.where(has_list, NO_ENTRY, np.where(identified.codes < 0, NO_LANGUAGE, NO_METADATA))
+    outcomes = np.where(counts > 0, MATCHED, without)
     offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
     columns = {
         "uid": pairs["uid"],
-        "state": _words(state, STATES),
-        "reason": _words(reason, REASONS),
+        "state": _words(STATE_OF[outcomes], STATES),
+        "reason": _words(REASON_OF[outcomes], REASONS),
         "lang": _words(identified.codes, identified.labels),
         "lang_score": pa.array(identified.scores, pa.float32()),
         "entries": pa.ListArray.from_arrays(offsets, pa.array(ids, pa.int32())),

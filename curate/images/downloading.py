@@ -14,8 +14,10 @@ from curate.images.status import OPTED_OUT, Ending
 from curate.ledger import DROPPED, FAILED, KEPT, alive
 from curate.parts import committed, zipped
 from curate.recipe import Download
-from curate.store import ROW_GROUP, Dataset, Part, Plan
+from curate.store import Dataset, Part, Plan
 
+BATCH = 8192
+"""Rows whose images are fetched together, and rows in a row group: their images wait on the local disk for the tar."""
 PAIR_COLUMNS = ("uid", "image_uid", "url", "text", "kind", "page_url", "page_robots")
 
 
@@ -24,7 +26,7 @@ def download_part(
 ) -> Part:
     """Fetches the images of one part of `pairs` and commits the part of `images` and the tar beside it.
 
-    Rows are those that balance kept or the baseline drew, in their order; a row group is one shard of img2dataset.
+    Rows are those that balance kept or the baseline drew, in their order; a batch is one shard of img2dataset.
     """
     inputs = {
         "pairs": (pairs, PAIR_COLUMNS),
@@ -57,7 +59,7 @@ def chosen(tables: dict[str, pa.Table]) -> pa.Table:
     return rows.filter(pc.or_(curated, baseline))
 
 
-def regrouped(tables: Iterator[pa.Table], size: int = ROW_GROUP) -> Iterator[pa.Table]:
+def regrouped(tables: Iterator[pa.Table], size: int = BATCH) -> Iterator[pa.Table]:
     """The same rows in tables of exactly `size`, the last one smaller; none when there are no rows."""
     held: pa.Table | None = None
     for table in tables:
