@@ -9,6 +9,7 @@ import pytest
 from curate import schema
 from curate.concepts.balancing import balance, chosen_texts, entry_probability, keep_probability, odds
 from curate.concepts.counting import CountError
+from curate.draw import draw
 from curate.ledger import of_states
 from curate.recipe import Balance
 from curate.uid import pair_uid
@@ -70,6 +71,21 @@ def test_rows_are_kept_where_the_draw_is_below_the_probability():
         assert row["state"] == ("kept" if row["draw"] < row["keep_probability"] else "dropped")
     ledger = of_states(out["state"], out["reason"])
     assert ledger.rows_in == table["state"].to_pylist().count("kept") and set(ledger.dropped) == {"balanced_out"}
+
+
+def test_a_draw_that_is_the_probability_is_not_below_it():
+    table = matches()
+    draws = dict(zip(table["uid"].to_pylist(), draw(3, "balance", table["uid"].to_pylist()).tolist(), strict=True))
+    row = next(
+        row
+        for row in table.to_pylist()
+        if row["state"] == "kept" and len(row["entries"]) == 1 and draws[row["uid"]] > 0.5
+    )
+    at = draws[row["uid"]]
+    one = table.filter(pa.compute.equal(table["uid"], row["uid"]))
+    for probability, state in ((at, "dropped"), (np.nextafter(at, 1), "kept")):
+        (out,) = balance(one, lambda lang, p=probability: np.full(5, p), Balance(), 3).to_pylist()
+        assert (out["keep_probability"], out["draw"], out["state"]) == (probability, at, state)
 
 
 def test_inclusion_frequency_is_the_probability_within_four_sigma():

@@ -99,7 +99,7 @@ def brute_force(rows: list[dict], found: Thresholds) -> dict:
         for entry in row["entries"]:
             counts[row["lang"], entry] = counts.get((row["lang"], entry), 0) + 1
     classes = {name: {"pairs": 0, "expected": 0.0, "keeps": 0.0} for name in planning.CLASSES}
-    out = {"expected_matches": 0.0, "variance": 0.0, "matches": 0, "tail_matches": 0}
+    out = {"expected_matches": 0.0, "expected_tail": 0.0, "variance": 0.0, "matches": 0, "tail_matches": 0}
     for row in rows:
         if not row["entries"]:
             continue
@@ -112,11 +112,17 @@ def brute_force(rows: list[dict], found: Thresholds) -> dict:
         classes[name]["expected"] += keep
         classes[name]["keeps"] += sum(odds)
         out["expected_matches"] += keep * len(mine)
+        out["expected_tail"] += keep * tail
         out["variance"] += keep * (1 - keep)
         out["matches"] += len(mine)
         out["tail_matches"] += tail
     heads = {key for key, count in counts.items() if count > found.t[key[0]]}
-    return out | {"classes": classes, "head_entries": len(heads), "tail_entries": len(counts) - len(heads)}
+    return out | {
+        "counts": counts,
+        "classes": classes,
+        "head_entries": len(heads),
+        "tail_entries": len(counts) - len(heads),
+    }
 
 
 @pytest.mark.parametrize("number", range(len(ASKED)))
@@ -130,6 +136,16 @@ def test_the_account_is_that_of_brute_force(workdir, rows, number):
     assert one["sigma"] == pytest.approx(math.sqrt(expected["variance"]), abs=2e-3)
     assert one["expected"] == pytest.approx(sum(c["expected"] for c in expected["classes"].values()), abs=2e-3)
     assert one["pairs"] == sum(row["state"] == "kept" for row in rows)
+    shares = {
+        "share": one["expected"] / one["pairs"],
+        "tail_share_of_matches": expected["tail_matches"] / expected["matches"],
+        "expected_tail_share": expected["expected_tail"] / expected["expected_matches"],
+        "matches_a_pair": expected["expected_matches"] / one["expected"],
+        "keeps_a_pair": sum(c["keeps"] for c in expected["classes"].values()) / one["expected"],
+    }
+    assert {name: one[name] for name in shares} == pytest.approx(shares, abs=1e-4)
+    promised = sum(min(count, ASKED[number].t[lang]) for (lang, _), count in expected["counts"].items())
+    assert one["keeps_of_counts"] == promised
 
 
 def test_all_classes_occur_and_a_tail_entry_keeps_for_certain(workdir):
