@@ -207,6 +207,20 @@ def test_plain_classifiers(lines, dictionary, tmp_path, kind):
     assert len(found.labels) == 300
 
 
+@pytest.mark.parametrize("loss", ["ova", "ns"])
+def test_products_beyond_the_ends_of_the_table_of_sigmoids(dictionary, tmp_path, loss):
+    """Two labels learnt by heart: fastText's table ends at 8, and beyond it a probability is 0 or 1."""
+    lines, path = tmp_path / "sure.txt", str(tmp_path / "sure.bin")
+    lines.write_text(
+        "".join(f"__label__l{row % 2} {dictionary[row % 2 + 1]} {dictionary[10 + row]}\n" for row in range(200))
+    )
+    trained(lines, loss=loss, dim=16, lr=1.0, epoch=60).save_model(path)
+    one, two = (f"{word} " for word in dictionary[1:3])
+    texts = [one * n + two * m + other for n in range(8) for m in range(8) for other in dictionary[:60]]
+    found = agree(texts, path)
+    assert min((found.scores == 1).mean(), (found.scores < 1).mean()) > 0.02
+
+
 @pytest.mark.parametrize("shrunk", SHRUNK)
 @pytest.mark.parametrize("loss", ["hs", "softmax"])
 def test_quantised_classifiers(lines, dictionary, tmp_path, loss, shrunk):
