@@ -9,7 +9,9 @@ from pathlib import Path
 from fastwarc.warc import ArchiveIterator
 from harness import measure, report, row
 
-from curate.pools.archive import Reading
+from curate.pools import archive
+from curate.pools.candidates import Account
+from curate.pools.inputs import Input
 from curate.recipe import Extract
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,7 +27,8 @@ def bare(files: list[Path]) -> int:
 
 
 def read(files: list[Path], settings: Extract) -> int:
-    return sum(len(table) for file in files for table in Reading(str(file), file.name, settings))
+    inputs = [Input(str(file), file.name, file.stat().st_size) for file in files]
+    return sum(len(table) for file in inputs for table in archive.read(file, settings, Account()))
 
 
 def main() -> None:

@@ -45,13 +45,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return plain
 
 
+class Source(Settings, frozen=True, kw_only=True):
+    """A named part of the pool: files of one kind, and how much of them is taken."""
+
+    # The files' names and sizes are the pool, wherever it is kept.
+    runtime: ClassVar[tuple[str, ...]] = ("inputs",)
+
+    name: Name
+    """What its rows call it (`source`)."""
+    inputs: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+    """Paths, globs, fsspec URLs, or lists of these (`wat.paths.gz`)."""
+    reader: Literal["auto", "archive", "table", "tar", "pmc", "labels"] = "auto"
+    """What its files are; `auto` goes by their names: see `curate.pools.readers`."""
+    files: Count | None = None
+    """So many of its files, drawn by the recipe's seed without replacement; all by default."""
+
+
 class Extract(Settings, frozen=True, kw_only=True):
     """Where the pool is, and what counts as a pair."""
 
-    runtime: ClassVar[tuple[str, ...]] = ("inputs",)  # The files' names and sizes are the pool, wherever it is kept.
+    runtime: ClassVar[tuple[str, ...]] = ("inputs",)
 
-    inputs: tuple[str, ...]
-    """Paths, globs or fsspec URLs of WARC and WAT files."""
+    inputs: tuple[str, ...] = ()
+    """Files of a pool without a name: what `inputs` of a source takes."""
+    sources: tuple[Source, ...] = ()
+    """Named parts of the pool, beside or instead of `inputs`."""
     parts: Count = 8
     """Parts of `pairs` and of everything that annotates it. About a million pairs each at web scale."""
     max_text_bytes: Count = 16_384

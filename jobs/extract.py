@@ -15,7 +15,7 @@ import msgspec
 import pyarrow as pa
 
 from curate import schema
-from curate.pools import collapsing, inputs, staging
+from curate.pools import collapsing, inputs, readers, staging
 from curate.store import Dataset, Manifest, Part, Plan, part_name
 from jobs import engine
 
@@ -23,9 +23,11 @@ SPARK_TYPES = {pa.string(): "string", pa.int32(): "int", pa.int64(): "bigint"}
 
 
 def run(run: engine.Run) -> Manifest:
-    """Makes `pairs` of the files that extract.inputs names."""
+    """Makes `pairs` of the files that extract.inputs and extract.sources name."""
     settings = run.recipe.extract
-    files = inputs.expand(settings.inputs)
+    files = inputs.expand(settings)
+    for file in files:
+        readers.kind(file)  # A file that nothing reads is said before the others are read.
     pool = inputs.identity(files)
     plan = run.plan("pairs", settings.identity(), [], [part_name(i) for i in range(settings.parts)], pool=pool)
     staged = run.dataset("pairs-read")

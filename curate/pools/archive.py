@@ -11,44 +11,41 @@ import pyarrow as pa
 
 from curate.pools import candidates, warc, wat
 from curate.pools.candidates import Account
+from curate.pools.inputs import Input
 from curate.pools.pages import BadRecord, Page
 from curate.pools.records import Record, records
 from curate.recipe import Extract
 from curate.store import ROW_GROUP
 
 
-class Reading:
-    """One pass over a file. Iterate for tables of the schema of `pairs`; the account is whole when that is done."""
+def read(file: Input, settings: Extract, account: Account) -> Iterator[pa.Table]:
+    """One pass over a WARC or WAT file: tables of the schema of `pairs`; the account is whole when it is done."""
+    rows: list[candidates.Row] = []
+    account.notes["files"] += 1
+    with fsspec.open(file.path, "rb") as opened:
+        for record in records(opened, file.name, settings.max_record_bytes, account):
+            page = _page_or_account(record, settings, account)
+            if page is None:
+                continue
+            if file.source:
+                page = page._replace(source=file.source.name)
+            for row in candidates.rows(page, file.name, record.offset, settings, account):
+                rows.append(row)
+                if len(rows) == ROW_GROUP:
+                    yield candidates.table(rows)
+                    rows = []
+    if rows:
+        yield candidates.table(rows)
 
-    def __init__(self, path: str, name: str, settings: Extract):
-        """`path` is any fsspec path; `name` is what rows and breaks call the file."""
-        self.path, self.name, self.settings = path, name, settings
-        self.account = Account()
 
-    def __iter__(self) -> Iterator[pa.Table]:
-        rows: list[candidates.Row] = []
-        self.account.notes["files"] += 1
-        with fsspec.open(self.path, "rb") as file:
-            for record in records(file, self.name, self.settings.max_record_bytes, self.account):
-                page = self._page(record)
-                if page is None:
-                    continue
-                for row in candidates.rows(page, self.name, record.offset, self.settings, self.account):
-                    rows.append(row)
-                    if len(rows) == ROW_GROUP:
-                        yield candidates.table(rows)
-                        rows = []
-        if rows:
-            yield candidates.table(rows)
-
-    def _page(self, record: Record) -> Page | None:
-        try:
-            page = _page(record, self.settings.max_record_bytes)
-        except BadRecord:
-            self.account.failed["bad_record"] += 1
-            return None
-        self.account.notes["pages" if page else "other_records"] += 1
-        return page
+def _page_or_account(record: Record, settings: Extract, account: Account) -> Page | None:
+    try:
+        page = _page(record, settings.max_record_bytes)
+    except BadRecord:
+        account.failed["bad_record"] += 1
+        return None
+    account.notes["pages" if page else "other_records"] += 1
+    return page
 
 
 def _page(record: Record, limit: int) -> Page | None:

@@ -70,6 +70,9 @@ class Row(NamedTuple):
     source: str
     crawl_file: str
     record_offset: int
+    member: str | None = None
+    known_sha256: str | None = None
+    facts: str | None = None
 
 
 def table(rows: list[Row]) -> pa.Table:

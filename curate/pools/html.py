@@ -1,7 +1,7 @@
 """The images of an HTML page: addresses, lazy-loading attributes, `srcset`, `<picture>`, and the texts they carry."""
 
 from curate.pools import addresses, nesting
-from curate.pools.pages import KINDS, BadRecord, Image, Page, directives
+from curate.pools.pages import ATTRIBUTES, BadRecord, Image, Page, directives
 
 LAZY = (
     "data-src", "data-original", "data-lazy-src", "data-lazy", "data-ll-src", "data-echo", "data-actualsrc",
@@ -46,7 +46,7 @@ def _image(attributes: dict[str, str | None], sources: list[str]) -> Image:
     found = [*_values(attributes, ("src",)), *_values(attributes, LAZY)[:1]]
     sets = [*_values(attributes, SRCSETS), *sources]
     largest = addresses.largest(sets) if sets else None
-    texts = tuple((kind, value) for kind in KINDS if (value := attributes.get(kind)))
+    texts = tuple((kind, value) for kind in ATTRIBUTES if (value := attributes.get(kind)))
     return Image((*found, largest) if largest else tuple(found), texts)
 
 

@@ -1,7 +1,7 @@
 """The files of a pool: patterns expanded, names that tell them apart, and what identifies the whole list."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -9,7 +9,7 @@ import fsspec
 import msgspec
 import xxhash
 
-from curate.recipe import RecipeError
+from curate.recipe import Extract, RecipeError, Source
 
 
 class Input(msgspec.Struct, frozen=True):
@@ -20,33 +20,46 @@ class Input(msgspec.Struct, frozen=True):
     name: str
     """What rows call it: the end of its path, as long as it takes to tell it from the others."""
     size: int
+    source: Source | None = None
+    """The named source that it belongs to."""
 
 
-def expand(patterns: Sequence[str]) -> list[Input]:
-    """The files that the patterns match, each once, ordered by name.
+def expand(settings: Extract) -> list[Input]:
+    """The files of a pool, each once, ordered by name.
 
-    Raises RecipeError naming the pattern that matches no file.
+    Raises RecipeError naming the pattern that matches no file, or the file that two sources have.
     """
-    sizes: dict[str, int] = {}
-    for index, pattern in enumerate(patterns):
-        found = _matches(pattern)
-        if not found:
-            raise RecipeError(
-                f"extract.inputs[{index}]: {pattern!r} matches no file; give paths, globs (`pool/*.warc.gz`) or "
-                "fsspec URLs, relative to the working directory"
-            )
-        sizes |= found
-    if not sizes:
-        raise RecipeError("extract.inputs: the list is empty; name the WARC or WAT files of a pool")
-    names = _names(sorted(sizes))
-    files = [Input(path, names[path], size) for path, size in sizes.items()]
+    found: dict[str, tuple[int, Source | None]] = {}
+    for where, patterns, source in _listed(settings):
+        for index, pattern in enumerate(patterns):
+            sizes = _matches(pattern)
+            if not sizes:
+                raise RecipeError(
+                    f"{where}[{index}]: {pattern!r} matches no file; give paths, globs (`pool/*.warc.gz`) or "
+                    "fsspec URLs, relative to the working directory"
+                )
+            for path, size in sizes.items():
+                other = found.setdefault(path, (size, source))[1]
+                if other is not source:
+                    one, two = (part.name if part else "extract.inputs" for part in (other, source))
+                    raise RecipeError(f"{where}[{index}]: {path} belongs to {one} and to {two}; a file has one source")
+    if not found:
+        raise RecipeError("extract.inputs: the list is empty; name the files of a pool there or in extract.sources")
+    names = _names(sorted(found))
+    files = [Input(path, names[path], size, source) for path, (size, source) in found.items()]
     return sorted(files, key=lambda file: (file.name, file.path))
 
 
+def _listed(settings: Extract) -> Iterator[tuple[str, Sequence[str], Source | None]]:
+    yield "extract.inputs", settings.inputs, None
+    for index, source in enumerate(settings.sources):
+        yield f"extract.sources[{index}].inputs", source.inputs, source
+
+
 def identity(files: Sequence[Input]) -> str:
-    """What the pool is, in words and as a hash of names and sizes; the same wherever the files are kept."""
-    mark = xxhash.xxh3_128_hexdigest(msgspec.json.encode([(file.name, file.size) for file in files]))
-    return f"{len(files)} files of {sum(file.size for file in files)} bytes, {mark}"
+    """What the pool is, in words and as a hash of names, sizes and sources; the same wherever the files are kept."""
+    marks = [(file.name, file.size, *([file.source.name] if file.source else [])) for file in files]
+    return f"{len(files)} files of {sum(file.size for file in files)} bytes, {xxhash.xxh3_128_hexdigest(msgspec.json.encode(marks))}"
 
 
 def _matches(pattern: str) -> dict[str, int]:

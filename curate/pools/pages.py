@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-KINDS = ("alt", "title", "data-image-title")
+ATTRIBUTES = ("alt", "title", "data-image-title")
+"""Attributes of an `<img>` that hold a text."""
+KINDS = (*ATTRIBUTES, "figcaption", "og", "caption", "report", "label")
 """Where a text may stand, in order: a text that several of them give counts for the first."""
-
-SOURCES = ("warc", "wat")
 
 
 class BadRecord(ValueError):
@@ -33,7 +33,7 @@ class Page(NamedTuple):
     """Language that it declares, as it writes it."""
     images: list[Image]
     source: str
-    """One of SOURCES."""
+    """The name of its source, or what it was read from: warc or wat."""
 
 
 def directives(contents: list[str]) -> str | None:

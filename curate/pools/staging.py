@@ -6,8 +6,8 @@ import msgspec
 
 from curate import parts
 from curate.ledger import Ledger
-from curate.pools.archive import Reading
-from curate.pools.candidates import Break
+from curate.pools import readers
+from curate.pools.candidates import Account, Break
 from curate.pools.inputs import Input
 from curate.recipe import Extract
 from curate.store import Dataset, Manifest, Part, Plan
@@ -18,13 +18,13 @@ MAX_EXAMPLES = 1000
 
 def read_file(part: str, file: Input, settings: Extract, target: Dataset, plan: Plan) -> Part:
     """Reads one file of the pool into one part of candidates."""
-    reading = Reading(file.path, file.name, settings)
+    account = Account()
     with target.write_part(part, plan.hash, Ledger()) as out:
-        for table in reading:
+        for table in readers.read(file, settings, account):
             out.write(table)
-        out.ledger += reading.account.ledger()
-        if reading.account.breaks:
-            target.put(_breaks_of(part), msgspec.json.encode(reading.account.breaks))
+        out.ledger += account.ledger()
+        if account.breaks:
+            target.put(_breaks_of(part), msgspec.json.encode(account.breaks))
     return parts.committed(target, part, plan)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from curate.pools import addresses
-from curate.pools.pages import KINDS, BadRecord, Image, Page, directives
+from curate.pools.pages import ATTRIBUTES, BadRecord, Image, Page, directives
 
 _HTML = ("Envelope", "Payload-Metadata", "HTTP-Response-Metadata", "HTML-Metadata")
 
@@ -43,7 +43,7 @@ def _image(link: Any) -> Image | None:
         return None
     address = _string(link, "url") or ""
     chosen = addresses.largest([address]) if attribute.endswith("srcset") else address.strip()
-    texts = tuple((kind, text) for kind in KINDS if (text := _string(link, kind)))
+    texts = tuple((kind, text) for kind in ATTRIBUTES if (text := _string(link, kind)))
     return Image((chosen,) if chosen else (), texts)
 
 

@@ -43,7 +43,7 @@ def pool_rows(images: int = 900) -> list[dict]:
 
 def table(rows: list[dict], name: str) -> pa.Table:
     arrow = schema.load(name).arrow()
-    return pa.Table.from_pylist([{column: row[column] for column in arrow.names} for row in rows], schema=arrow)
+    return pa.Table.from_pylist([{column: row.get(column) for column in arrow.names} for row in rows], schema=arrow)
 
 
 def put_counts(workdir: str, tally: counting.Tally) -> Dataset:

@@ -6,8 +6,11 @@ from collections import Counter
 import pytest
 
 from curate import schema
-from curate.pools.archive import Reading
+from curate.pools import archive as archive_reader
+from curate.pools.candidates import Account
+from curate.pools.inputs import Input
 from curate.recipe import Extract
+from curate.store import ROW_GROUP
 from curate.uid import image_uid, pair_uid
 from tests.archives import PAGE, archive, html, http, links, members, page, record
 
@@ -21,12 +24,12 @@ def read(tmp_path):
 
     def read(data: bytes, name: str = "x.warc.gz", settings: Extract = SETTINGS):
         (tmp_path / name).write_bytes(data)
-        reading = Reading(str(tmp_path / name), name, settings)
-        pairs = schema.load("pairs")
-        rows = [row for table in reading for row in pairs.hold(table).to_pylist()]
-        ledger = reading.account.ledger().check(name, pairs.dropped, pairs.failed)
+        account, pairs = Account(), schema.load("pairs")
+        tables = archive_reader.read(Input(str(tmp_path / name), name, len(data)), settings, account)
+        rows = [row for table in tables for row in pairs.hold(table).to_pylist()]
+        ledger = account.ledger().check(name, pairs.dropped, pairs.failed)
         assert ledger.kept == len(rows)
-        return rows, reading.account
+        return rows, account
 
     return read
 
@@ -48,6 +51,7 @@ def test_a_row_says_where_it_is_from(read):
     about = {
         "image_uid": image_uid(url), "url": url, "page_url": PAGE, "page_robots": "noai", "page_lang": "en-GB",
         "source": "warc", "crawl_file": "x.warc.gz", "record_offset": len(members([first])[0]),
+        "member": None, "known_sha256": None, "facts": None,
     }  # fmt: skip
     assert rows == [
         {"uid": pair_uid(url, "A cat."), "text": "A cat.", "kind": "alt", **about},
@@ -315,11 +319,12 @@ def test_a_lost_connection_is_no_fault_of_the_data(read, tmp_path):
 
     fsspec.register_implementation("flaky", FlakyFileSystem, clobber=True)
     with pytest.raises(ConnectionResetError, match="gone"):
-        list(Reading("flaky://x.warc.gz", "x.warc.gz", SETTINGS))
+        list(archive_reader.read(Input("flaky://x.warc.gz", "x.warc.gz", 0), SETTINGS, Account()))
 
 
 def test_batches_are_bounded(tmp_path):
-    images = "".join(f"<img src=/{i} alt=x>" for i in range(10_000))
+    images = "".join(f"<img src=/{i} alt=x>" for i in range(20_000))
     (tmp_path / "x.warc.gz").write_bytes(archive(page(images), page(images)))
-    sizes = [len(table) for table in Reading(str(tmp_path / "x.warc.gz"), "x", SETTINGS)]
-    assert sizes == [8192, 8192, 3616]
+    file = Input(str(tmp_path / "x.warc.gz"), "x", 0)
+    sizes = [len(table) for table in archive_reader.read(file, SETTINGS, Account())]
+    assert sizes == [ROW_GROUP, 40_000 - ROW_GROUP]

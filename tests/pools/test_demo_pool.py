@@ -6,7 +6,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from curate.pools.archive import Reading
+from curate.pools import archive
+from curate.pools.candidates import Account
+from curate.pools.inputs import Input
 from curate.recipe import Extract
 
 POOL = Path(__file__).resolve().parents[2] / "demo" / "pool"
@@ -16,9 +18,10 @@ ONLY_IN_HTML = {
 }
 
 
-def rows_of(file: str) -> tuple[list[dict], Reading]:
-    reading = Reading(str(POOL / file), Path(file).name, Extract(inputs=()))
-    return [row for table in reading for row in table.to_pylist()], reading
+def rows_of(file: str) -> tuple[list[dict], Account]:
+    account = Account()
+    tables = archive.read(Input(str(POOL / file), Path(file).name, 0), Extract(), account)
+    return [row for table in tables for row in table.to_pylist()], account
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +58,13 @@ def test_the_two_formats_agree(warc, wat):
 
 @pytest.mark.parametrize("source", ["warc", "wat"])
 def test_every_reference_is_accounted_for(source, request):
-    rows, reading = request.getfixturevalue(source)
-    ledger = reading.account.ledger()
+    rows, account = request.getfixturevalue(source)
+    ledger = account.ledger()
     assert ledger.notes["pages"] == 192
     assert ledger.notes["images"] == 4807
     assert ledger.rows_in == ledger.kept + sum(ledger.dropped.values()) == len(rows) + sum(ledger.dropped.values())
     assert ledger.failed == {}
-    assert reading.account.breaks == []
+    assert account.breaks == []
 
 
 def test_the_opt_out_of_a_page_is_in_its_rows(warc):

@@ -2,8 +2,13 @@
 
 import pytest
 
-from curate.pools.inputs import expand, identity
-from curate.recipe import RecipeError
+from curate.pools import inputs
+from curate.pools.inputs import identity
+from curate.recipe import Extract, RecipeError, Source
+
+
+def expand(patterns):
+    return inputs.expand(Extract(inputs=patterns))
 
 
 def pool(folder, **files: str):
@@ -43,3 +48,15 @@ def test_a_pattern_without_files_is_an_error_that_names_it(tmp_path, pattern):
 def test_no_patterns_are_an_error():
     with pytest.raises(RecipeError, match="the list is empty"):
         expand([])
+
+
+def test_named_sources_keep_their_files_apart(tmp_path):
+    pool(tmp_path, one__a="1", two__a="22")
+    sources = [Source(name=name, inputs=(f"{tmp_path}/{name}/*",)) for name in ("one", "two")]
+    files = inputs.expand(Extract(sources=tuple(sources)))
+    assert [(file.name, file.source.name) for file in files] == [("one/a", "one"), ("two/a", "two")]
+    assert identity(files) != identity(expand([f"{tmp_path}/*/a"]))
+    with pytest.raises(RecipeError, match=r"sources\[0\].inputs\[0\]: .*/two/a belongs to extract.inputs and to one"):
+        inputs.expand(
+            Extract(inputs=(f"{tmp_path}/two/a",), sources=(Source(name="one", inputs=(f"{tmp_path}/*/a",)),))
+        )
