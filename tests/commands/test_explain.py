@@ -1,21 +1,25 @@
 """`curate explain` on the small workdir: each fate, any number of stages, and texts that mean harm."""
 
+import io
 import json
 import re
 import shutil
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from curate import schema
 from curate.cli import app
+from curate.commands.explain import print_pair
 from curate.explaining.account import ExplainError, Workdir, end, explain, places
 from curate.explaining.balancing import Explainer, chance
-from curate.store import Dataset, StoreError
+from curate.store import MANIFEST, Dataset, StoreError
 from curate.uid import image_uid
-from tests.small_workdir import Row, picture, write_workdir
+from tests.small_workdir import Row, picture, write, write_workdir
 
 ROAD = ("matches", "balanced", "images", "scores/clip", "duplicates", "selection")
 STAGES = {"matches": "match", "balanced": "balance", "images": "download", "duplicates": "dedup", "selection": "select"}
@@ -100,6 +104,23 @@ def test_a_sample_has_its_shard_and_key(small_workdir, small_recipe, small_rows)
     assert (shard["shard"], shard["key"], shard["text_is_the_samples"]) == ("00000.tar", row.image, True)
 
 
+def test_a_text_that_is_not_the_samples_is_in_its_json(small_workdir, small_recipe, small_rows, tmp_path):
+    workdir = shutil.copytree(small_workdir, tmp_path / "w")
+    both = [row for row in small_rows if row.url == "http://photos.example/good/1.png"]
+    data = Dataset(str(workdir), "shards")
+    lines = data.read_part("00000").to_pylist()
+    for line in lines:
+        if line["image_uid"] == both[0].image:
+            line |= {"uid": both[0].uid, "uids": [row.uid for row in both], "texts": [row.text for row in both],
+                     "keep_probabilities": [0.5, 0.5]}  # fmt: skip
+    data.remove()
+    write(str(workdir), "shards", {"00000": pa.Table.from_pylist(lines, schema=schema.load("shards").arrow())})
+    first, other = (stage(told(workdir, small_recipe, row), "shards") for row in both)
+    assert (first["state"], first["text_is_the_samples"]) == ("kept", True)
+    assert (other["state"], other["text_is_the_samples"], other["text_chosen"]) == ("kept", False, both[0].uid)
+    assert f"in the sample's json; its text is that of {both[0].uid}" in command(workdir, both[1].uid).output
+
+
 @pytest.mark.parametrize("last", range(len(ROAD)))
 def test_it_works_with_the_stages_that_are_there(small_workdir, small_recipe, small_rows, tmp_path, last):
     workdir = tmp_path / "w"
@@ -128,6 +149,10 @@ def test_what_select_kept_and_no_shard_has_was_left_out_there():
     shard = {"stage": "shard", "dataset": "shards", "state": "absent", "reason": None}
     assert end([*road, shard])["outcome"] == "image_missing or undecodable"
     assert end([*road, shard | {"state": "not run yet"}]) == {"stage": "select", "outcome": "kept"}
+    # The raw baseline is another set: that it has the picture keeps no pair in the curated one.
+    raw = {"stage": "shard", "dataset": "shards-raw", "state": "kept", "reason": None}
+    assert end([*road, shard, raw])["outcome"] == "image_missing or undecodable"
+    assert end([*road, shard | {"state": "not run yet"}, raw]) == {"stage": "select", "outcome": "kept"}
 
 
 # -- what is asked for
@@ -217,6 +242,51 @@ def test_small_probabilities_are_not_told_as_nothing():
 def test_a_draw_next_to_its_probability_is_told_with_all_digits(small_workdir):
     told = Explainer(small_workdir, None)._words("balanced_out", 0.1234561, 0.1234564)
     assert told == "its draw 0.1234564 is not below its keep probability 0.1234561"
+
+
+def test_nothing_of_the_account_reaches_the_terminal_as_it_is(small_workdir, small_recipe, small_rows):
+    """Whatever string is in a row of any dataset: page, crawl file, error, format, representative's URL, shard."""
+    evil, ours = (
+        "\x1b[2J\n\x07\u202e[red]\x9b31m",
+        {"part", "stage", "dataset", "state", "decided", "outcome", "remarks"},
+    )
+
+    def spoilt(value, key=None):
+        if isinstance(value, dict):
+            return {name: spoilt(inner, name) for name, inner in value.items()}
+        if isinstance(value, list):
+            return [spoilt(inner, key) for inner in value]
+        return evil if isinstance(value, str) and key not in ours else value
+
+    seen = ""
+    for row in small_rows:
+        out = io.StringIO()
+        pair = told(small_workdir, small_recipe, row)
+        images = stage(pair, "images")
+        pair["stages"] += [images | {"error": "x", "phash": "x", "format": "x"}] if images["width"] else []
+        print_pair(spoilt(pair), Console(file=out, width=200, highlight=False))
+        seen += out.getvalue()
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", seen)
+    for what in ("page ", "source ", "cluster of ", " at ", "said: ", "phash ", "sha256 ", "key ", "language "):
+        assert re.search(rf"{what} *\ufffd\[2J", seen), what
+    lines = seen.splitlines()
+    assert not [line for line in lines if line.startswith("\ufffd")], "a newline would begin a line of its own"
+
+
+def test_why_a_text_was_left_to_another_and_that_training_draws(tmp_path):
+    url = "http://photos.example/one.png"
+    rows = [Row("a cat", url, picture(1)), Row("another cat", url, picture(1), balance="other_text")]
+    write_workdir(str(tmp_path), sorted(rows, key=lambda row: (row.image, row.uid)))
+    output = command(tmp_path, rows[1].uid).output
+    assert "other_text; another text of the image was chosen; its own keep probability is 0.500000" in output
+    balanced = Dataset(str(tmp_path), "balanced")
+    done = balanced.require()
+    online = msgspec.structs.replace(done, plan=msgspec.structs.replace(done.plan, settings={"online": True}))
+    balanced.put(MANIFEST, msgspec.json.encode(online))
+    assert (
+        "every matched pair passes; training draws anew each epoch, with the keep probability 0.500000"
+        in command(tmp_path, rows[0].uid).output
+    )
 
 
 def test_what_did_not_run_yet_is_named(small_workdir, small_rows, tmp_path):

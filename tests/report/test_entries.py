@@ -13,6 +13,7 @@ from curate.report import entries
 from curate.report.collect import collect
 from curate.report.page import render
 from curate.store import MANIFEST, Dataset, Manifest, Plan
+from tests.small_workdir import Row, picture, write_workdir
 
 
 def other_counts(workdir, numbers: list[int]) -> Dataset:
@@ -103,3 +104,13 @@ def test_a_list_that_changed_since_gives_no_texts_rather_than_wrong_ones(workdir
     assert "cat" in texts()
     changed(workdir, "matches", lambda old: planned(old, inputs={"metadata/en": "of another list"}))
     assert texts() == {None}
+
+
+def test_texts_that_another_one_displaced_are_not_expected(tmp_path, small_recipe):
+    url = "http://photos.example/one.png"
+    rows = [Row("a cat", url, picture(1)), Row("another cat", url, picture(1), balance="other_text")]
+    rows += [Row("a third cat", "http://photos.example/two.png", picture(2), balance="balanced_out")]
+    write_workdir(str(tmp_path), sorted(rows, key=lambda row: (row.image, row.uid)))
+    (account,) = entries.entries(str(tmp_path), small_recipe)
+    sizes = {name: account[f"pairs_{name}"] for name in ("matched", "expected", "sigma", "kept")}
+    assert sizes == {"matched": 3, "expected": 1.0, "sigma": 0.5**0.5, "kept": 1}
