@@ -10,6 +10,7 @@ import jobs  # noqa: F401 - before all others, see there
 # isort: split
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -18,29 +19,43 @@ import pyarrow as pa
 from curate.concepts.building import files, pageviews, wikipedia
 from curate.concepts.building.files import Sources
 from curate.concepts.building.presets import Preset
-from jobs.engine import Engines
+from jobs.dumps import batches, read
+from jobs.engine import Engines, spark_rows
 
 
-def counted(
-    language: str, preset: Preset, dumps: Sequence[str], views: Sequence[str]
-) -> tuple[Sources, dict[str, Any]]:
-    """As `files.counted`, on Spark."""
+@contextmanager
+def counting() -> Iterator[Callable[..., tuple[Sources, dict[str, Any]]]]:
+    """`files.counted` on Spark, which is started once for all languages."""
     engines = Engines()
-    counters = {"count_dumps": partial(on_spark, engines), "count_views": partial(views_on_spark, engines)}
     try:
-        return files.counted(language, preset, dumps, views, **counters)
+        yield partial(
+            files.counted, count_dumps=partial(on_spark, engines), count_views=partial(views_on_spark, engines)
+        )
     finally:
         engines.stop()
 
 
 def on_spark(engines: Engines, dumps: Sequence[str], language: str, preset: Preset) -> tuple[Sources, dict[str, int]]:
-    """As `files.in_process`: thresholds are applied to distributed counts, the driver gets the entries alone."""
+    """As `files.in_process`: thresholds are applied to distributed counts, the driver gets the entries alone.
+
+    A damaged file stops Spark's reader. Then all is counted again, without what it cannot read, and the account says so.
+    """
+    try:
+        return _dumps(engines.spark(), dumps, language, preset, damaged=False)
+    except Exception as error:
+        if "FAILED_READ_FILE" not in str(error):
+            raise
+        return _dumps(engines.spark(), dumps, language, preset, damaged=True)
+
+
+def _dumps(
+    spark: Any, dumps: Sequence[str], language: str, preset: Preset, damaged: bool
+) -> tuple[Sources, dict[str, int]]:
     from pyspark.sql import functions as f
 
-    spark = engines.spark()
-    pages = spark.read.option("lineSep", wikipedia.END).text(list(dumps))
+    pages = read(spark, dumps, damaged)
     work = partial(wikipedia.count_pages, language=language)
-    counts = pages.mapInArrow(partial(batches, work=work, column="page", size=wikipedia.PAGES), ddl(wikipedia.COUNTS))
+    counts = pages.mapInArrow(partial(batches, work=work), ddl(wikipedia.COUNTS))
     counts = counts.groupBy("kind", "first", "second").agg(f.sum("count").alias("count")).persist()
     try:
         singles = counts.where("kind = 'word'").select("first", "count")
@@ -56,42 +71,29 @@ def on_spark(engines: Engines, dumps: Sequence[str], language: str, preset: Pres
         doubles = doubles.orderBy(f.desc("pmi"), "first", "second")
         limit = wikipedia.pair_limit(len(taken), preset)
         doubles = (doubles if limit is None else doubles.limit(limit)).select("first", "second", "pmi").toArrow()
-        fates = {row.first: row["count"] for row in counts.where("kind = 'page'").collect()}
+        fates = counts.where("kind in ('page', 'end')").toArrow()
     finally:
         counts.unpersist()
-    return wikipedia.candidates(taken, doubles, language), dict(sorted(fates.items()))
+    return wikipedia.candidates(taken, doubles, language), wikipedia.pages_of(fates, len(dumps), damaged)
 
 
 def views_on_spark(
     engines: Engines, views: Sequence[str], language: str, preset: Preset
 ) -> tuple[Sources, dict[str, int]]:
+    """As `files.views_in_process`. An hour is one task: these files cannot be split, and each is small."""
     from pyspark.sql import functions as f
 
-    lines = engines.spark().read.text(list(views))
-    work = partial(pageviews.count_lines, language=language, preset=preset)
-    counts = lines.mapInArrow(partial(batches, work=work, column="line", size=pageviews.LINES), ddl(pageviews.COUNTS))
+    work = partial(pageviews.count_file, language=language, preset=preset)
+    counts = spark_rows(engines, work, views, ddl(pageviews.COUNTS))
     counts = counts.groupBy("kind", "title").agg(f.sum("views").alias("views")).persist()
     try:
         titles = counts.where("kind = 'title'").select("title", "views")
         enough = titles.where(f.col("views") >= preset.title_views).orderBy(f.desc("views"), "title")
         taken = enough.limit(pageviews.title_limit(titles.count(), preset)).toArrow()
-        fates = {row.title: row.views for row in counts.where("kind = 'line'").collect()}
+        fates = pageviews.lines_of(counts.where("kind = 'line'").toArrow())
     finally:
         counts.unpersist()
-    return {"wikipedia-titles": pageviews.candidates(taken)}, dict(sorted(fates.items()))
-
-
-def batches(found: Iterator[Any], *, work: Callable[[pa.Table], pa.Table], column: str, size: int) -> Iterator[Any]:
-    """Runs a function over a task's rows, so many at a time: what it counts has to fit in memory, not what Spark hands over.
-
-    Spark hands on bytes that are no UTF-8 as strings; page-view files have such titles. They are read as elsewhere, with marks of
-    replacement.
-    """
-    for batch in found:
-        values = batch.column("value").cast(pa.binary())
-        for start in range(0, len(values), size):
-            read = [(value or b"").decode("utf-8", errors="replace") for value in values.slice(start, size).to_pylist()]
-            yield from work(pa.table({column: pa.array(read, pa.string())})).to_batches()
+    return {"wikipedia-titles": pageviews.candidates(taken)}, fates
 
 
 def ddl(columns: pa.Schema) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from rich.table import Table
 from curate.concepts.building import assembling, files, frequencies, presets, wordnet
 from curate.concepts.building.assembling import BuildError, Built, Candidate
 from curate.concepts.building.imported import imported
+from curate.concepts.building.reading import found
 from curate.concepts.rules import RULES
 from curate.recipe import RecipeError
 from curate.store import nearest
@@ -23,7 +25,7 @@ Language = Annotated[str, typer.Option(help="code of the language, as language i
 Languages = Annotated[
     str, typer.Option(help="one or several codes, comma-separated; {lang} in a path is then the code")
 ]
-Out = Annotated[Path, typer.Option(help="folder of the lists; this one goes to <out>/<language>")]
+Out = Annotated[str, typer.Option(help="folder of the lists, or a URL (s3://...); this one goes to <out>/<language>")]
 Rule = Annotated[
     str, typer.Option(help="rule for which entries that can never match are counted: metaclip1 or metaclip2")
 ]
@@ -34,8 +36,11 @@ def build(
     out: Out,
     language: Languages = "en",
     preset: Annotated[
-        str, typer.Option(help="published thresholds: metaclip1 (English) or metaclip2 (any language)")
-    ] = "metaclip1",
+        str | None,
+        typer.Option(
+            help="published thresholds, metaclip1 or metaclip2; as published, the first for en and the second for others"
+        ),
+    ] = None,
     rule: Rule = "metaclip1",
     wordnet_: Annotated[
         Path | None, typer.Option("--wordnet", help="folder with WordNet's data.noun, data.verb, data.adj, data.adv")
@@ -47,59 +52,79 @@ def build(
         str | None, typer.Option(help="language in a table that has several (three letters, as it writes it)")
     ] = None,
     wikipedia: Annotated[
-        list[str] | None, typer.Option(help="pages-articles dumps (.xml, .xml.bz2); paths or globs")
+        list[str] | None, typer.Option(help="pages-articles dumps (.xml, .xml.bz2, .xml.gz); paths or globs")
     ] = None,
     pageviews: Annotated[list[str] | None, typer.Option(help="hourly page-view files (.gz); paths or globs")] = None,
-    words: Annotated[int, typer.Option(help="how many of wordfreq's most frequent words")] = 0,
+    words: Annotated[int, typer.Option(min=0, help="how many of wordfreq's most frequent words")] = 0,
     spark: Annotated[bool, typer.Option("--spark", help="count dumps and views on Spark")] = False,
-    unigram_count: Annotated[int | None, typer.Option(help="instead of the preset's: least count of a word")] = None,
+    unigram_count: Annotated[
+        int | None, typer.Option(min=0, help="instead of the preset's: least count of a word")
+    ] = None,
     bigram_pmi: Annotated[
         float | None, typer.Option(help="instead of the preset's: least mutual information of a pair")
     ] = None,
-    title_views: Annotated[int | None, typer.Option(help="instead of the preset's: least views of an article")] = None,
+    title_views: Annotated[
+        int | None, typer.Option(min=0, help="instead of the preset's: least views of an article")
+    ] = None,
 ) -> None:
     """Build the list of a language; over a list that is there, which keeps its ids.
 
     Sources in the order in which they claim an entry: WordNet, other WordNets, Wikipedia's words, pairs and titles, frequent words,
     and 0 to 99 always.
     """
-    codes = language.split(",")
+    if not (wordnet_ or omw or wikipedia or pageviews or words):
+        raise BuildError(
+            "no source: give --wordnet, --omw, --wikipedia, --pageviews or --words; see `curate metadata build --help`"
+        )
+    changes = {"unigram_count": unigram_count, "bigram_pmi": bigram_pmi, "title_views": title_views}
+    codes = [code.strip() for code in language.split(",")]
+    # All languages first: counting one may take hours, and what is wrong with another is known before.
     for code in codes:
         check(code, rule)
-    wanted = presets.preset(preset, unigram_count=unigram_count, bigram_pmi=bigram_pmi, title_views=title_views)
-    for code in codes:
-        sources: dict[str, Iterable[Candidate]] = {}
-        inputs: dict[str, Any] = {}
-        if wordnet_:
-            sources["wordnet"] = wordnet.princeton(wordnet_)
-            there = [file for file in wordnet.DATA_FILES if (wordnet_ / file).is_file()]
-            inputs["wordnet"] = {file: assembling.mark(wordnet_ / file) for file in there}
-        for file in (Path(path) for path in of_language(omw, code)):
-            sources["omw"] = [*sources.get("omw", []), *wordnet.multilingual(file, omw_language)]
-            inputs.setdefault("omw", {})[file.name] = assembling.mark(file)
-        if wikipedia or pageviews:
-            dumps, views = of_language(wikipedia, code), of_language(pageviews, code)
-            counted, account = counter(spark)(code, wanted, dumps, views)
-            sources |= counted
-            inputs |= account
+        presets.preset(preset or published(code))
+        files.check(code, of_language(wikipedia, code), of_language(pageviews, code))
+        found(of_language(omw, code), "--omw")
+        assembling.before(out, code)
         if words:
-            frequent = list(frequencies.words(code, words))
-            sources |= {"words": frequent, "words-capitalised": list(frequencies.capitalised(frequent))}
-            inputs["wordfreq"] = {"version": frequencies.version(), "most_frequent_words": words}
-        if not sources:
-            raise BuildError(
-                "no source: give --wordnet, --omw, --wikipedia, --pageviews or --words; see `curate metadata build --help`"
-            )
-        finish(code, sources, wanted, preset, rule, inputs, out)
+            next(frequencies.words(code, 1), None)
+    with counting(spark) as counted:
+        for code in codes:
+            name = preset or published(code)
+            wanted = presets.preset(name, **changes)
+            sources: dict[str, Iterable[Candidate]] = {}
+            inputs: dict[str, Any] = {}
+            if wordnet_:
+                sources["wordnet"] = list(wordnet.princeton(wordnet_))
+                there = [file for file in wordnet.DATA_FILES if (wordnet_ / file).is_file()]
+                inputs["wordnet"] = {file: assembling.mark(str(wordnet_ / file)) for file in there}
+            if omw:
+                tables = found(of_language(omw, code), "--omw")
+                sources["omw"] = [entry for file in tables for entry in wordnet.multilingual(file, omw_language)]
+                inputs["omw"] = files.marks(tables)
+            if wikipedia or pageviews:
+                dumps, views = of_language(wikipedia, code), of_language(pageviews, code)
+                chosen, account = counted(code, wanted, dumps, views)
+                sources |= chosen
+                inputs |= account
+            if words:
+                frequent = list(frequencies.words(code, words))
+                sources |= {"words": frequent, "words-capitalised": list(frequencies.capitalised(frequent))}
+                inputs["wordfreq"] = {"version": frequencies.version(), "most_frequent_words": words}
+            finish(code, sources, wanted, name, rule, inputs, out)
 
 
-def counter(spark: bool) -> Callable[..., tuple[dict[str, list[Candidate]], dict[str, Any]]]:
+def published(language: str) -> str:
+    """The preset that a language's published list was made with."""
+    return "metaclip1" if language == "en" else "metaclip2"
+
+
+def counting(spark: bool) -> AbstractContextManager[Callable[..., tuple[dict[str, list[Candidate]], dict[str, Any]]]]:
     """What counts dumps and views: on Spark, or in this process."""
     if not spark:
-        return files.counted
+        return nullcontext(files.counted)
     from jobs import build_metadata
 
-    return build_metadata.counted
+    return build_metadata.counting()
 
 
 def of_language(paths: list[str] | None, code: str) -> list[str]:
@@ -117,7 +142,7 @@ def import_(
     """Take a list that you have; its order gives the ids, over a list that is there new ones are appended."""
     check(language, rule)
     candidates, refused = imported(file)
-    inputs = {"imported": {"file": file.name, "refused": refused} | assembling.mark(file)}
+    inputs = {"imported": {"file": file.name, "refused": refused} | assembling.mark(str(file))}
     finish(language, {"imported": candidates}, presets.preset(preset), preset, rule, inputs, out)
 
 
@@ -133,25 +158,31 @@ def check(language: str, rule: str) -> None:
 
 def finish(
     language: str, sources: Mapping[str, Iterable[Candidate]], wanted: presets.Preset, name: str, rule: str,
-    inputs: Mapping[str, Any], out: Path,
+    inputs: Mapping[str, Any], out: str,
 ) -> None:  # fmt: skip
     """Assembles, writes and says what came of it."""
-    before = assembling.before(out / language)
+    before, earlier = assembling.before(out, language)
     built = assembling.build(language, sources, wanted, rule, before)
     account = built.account | {"preset": name, "inputs": dict(inputs)}
-    assembling.write(Built(table=built.table, account=account), out / language)
-    say(built, out / language, before)
+    same = {key: account[key] for key in assembling.OF_A_BUILD}
+    account["earlier"] = [build for build in earlier if build != same]
+    assembling.write(Built(table=built.table, account=account), out, language)
+    say(account, f"{out.rstrip('/')}/{language}/{assembling.FILE}", before)
 
 
-def say(built: Built, out: Path, before: pa.Table | None) -> None:
-    console, account = Console(highlight=False), built.account
+def say(account: Mapping[str, Any], file: str, before: pa.Table | None) -> None:
+    console = Console(highlight=False, soft_wrap=True)
     table = Table("source", "offered", "taken", box=None)
     for source in sorted({*account["by_source"], *account["offered_by_source"]}):
         numbers = (account["offered_by_source"].get(source), account["by_source"].get(source, 0))
         table.add_row(source, *("" if number is None else f"{number:,}" for number in numbers))
     console.print(table)
     old = f", {len(before):,} of them with the ids that they had" if before is not None else ""
-    console.print(f"{out / assembling.FILE}: {account['entries']:,} entries{old}")
+    console.print(f"{file}: {account['entries']:,} entries{old}", markup=False)
+    for source, kind in (("wikipedia", "pages"), ("pageviews", "lines"), ("imported", "refused")):
+        fates = account["inputs"].get(source, {}).get(kind)
+        if fates:
+            console.print(f"{source}, {kind}: {', '.join(f'{count:,} {fate}' for fate, count in fates.items())}")
     for reason, count in account["left_out"].items():
         console.print(f"{count:,} left out: {reason}")
     never = account["never_match"]

@@ -11,6 +11,7 @@ import pytest
 
 from curate.concepts import entries
 from curate.concepts.building import files, wikipedia
+from curate.concepts.building.assembling import BuildError
 from curate.concepts.building.presets import preset
 from jobs import build_metadata
 from tests.concepts.building import dumps
@@ -60,6 +61,48 @@ def test_a_dump_that_is_split_gives_what_one_process_counts(dump, in_process, en
     assert (chosen, fates) == in_process
     assert len(chosen["wikipedia-pairs"]) == int(0.4 * len(chosen["wikipedia-words"]))
     assert 100 < len(chosen["wikipedia-words"]) < 4000
+
+
+@pytest.fixture(scope="module")
+def damaged(dump):
+    """Dumps that are cut off within a block, a page, the end of a page, and one with a hole."""
+    packed, plain = (dump / "many.xml.bz2").read_bytes(), (dump / "plain.xml").read_bytes()
+    made = {
+        "cut.xml.bz2": packed[: len(packed) * 6 // 10],
+        "cut.xml": plain[: len(plain) // 2],
+        "almost.xml": plain[: plain.rindex(b"</revision>") + 15],
+        "hole.xml.bz2": packed[: len(packed) // 2] + bytes(50) + packed[len(packed) // 2 + 50 :],
+    }
+    for name, data in made.items():
+        (dump / name).write_bytes(data)
+    return dump
+
+
+@pytest.mark.parametrize("name", ["cut.xml.bz2", "cut.xml", "almost.xml", "hole.xml.bz2"])
+def test_what_could_be_read_of_a_damaged_dump_is_counted_alike_and_said(damaged, engines, name):
+    here = files.in_process([str(damaged / name)], "en", WANTED)
+    assert here == build_metadata.on_spark(engines, [str(damaged / name)], "en", WANTED)
+    assert here[1]["cut_off"] == 1 and 300 < here[1]["article"] <= 1000
+
+
+def test_names_are_no_patterns_for_spark(dump, tmp_path, engines, in_process):
+    (tmp_path / "wiki [1]{a}*.xml").write_bytes((dump / "plain.xml").read_bytes())
+    found = [str(tmp_path / "wiki [1]{a}*.xml")]
+    assert build_metadata.on_spark(engines, found, "en", WANTED) == in_process
+    (tmp_path / "_wiki.xml").write_bytes((dump / "plain.xml").read_bytes())
+    with pytest.raises(BuildError, match=r"begin with '_' or '.': rename .*_wiki.xml"):
+        build_metadata.on_spark(engines, [str(tmp_path / "_wiki.xml")], "en", WANTED)
+
+
+def test_page_views_that_break_off_are_counted_alike_and_said(tmp_path, engines):
+    lines = [f"en T{i} {i % 300} 0" for i in range(30_000)]
+    packed = gzip.compress("\r\n".join(["en A\rB 90 0", "en " + "x" * 100_000 + " 90 0", *lines]).encode())
+    (tmp_path / "cut.gz").write_bytes(packed[: len(packed) // 2])
+    (tmp_path / "whole.gz").write_bytes(packed)
+    found = [str(tmp_path / "cut.gz"), str(tmp_path / "whole.gz")]
+    here = files.views_in_process(found, "en", WANTED)
+    assert here == build_metadata.views_on_spark(engines, found, "en", WANTED)
+    assert here[1]["cut_off"] == 1 and here[1]["malformed"] == 2 and here[1]["counted"] > 40_000
 
 
 def test_the_command_builds_one_list_on_either_engine(dump, tmp_path):

@@ -4,7 +4,6 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,10 +16,15 @@ from curate import CurateError, __version__, schema
 from curate.concepts.building.presets import Preset
 from curate.concepts.entries import FILE
 from curate.concepts.rules import impossible
+from curate.store import Dataset
 
 Candidate = tuple[str, str, float | None]
 """text, source, statistic"""
 EXAMPLES = 20
+WHY = "a mark that the rule splits off touches a letter or another mark, or a tab or line end stands in it"
+ACCOUNT = "provenance.json"
+OF_A_BUILD = ("code", "preset", "thresholds", "inputs")
+"""What of a build's account is kept where a later one adds to its list."""
 
 
 class BuildError(CurateError, ValueError):
@@ -86,19 +90,26 @@ def never_match(table: pa.Table, rule: str) -> dict[str, Any]:
     never = np.flatnonzero(impossible(texts, rule))
     return {
         "rule": rule,
-        "why": "a mark that the rule splits off touches a letter",
+        "why": WHY,
         "count": len(never),
         "examples": texts.take(pa.array(never[:EXAMPLES])).to_pylist(),
     }
 
 
 def assemble(candidates: Sequence[Candidate], before: pa.Table | None = None) -> pa.Table:
-    """The list: what was there `before` with its ids, then each new text once, in order, with the next ids."""
+    """The list: what was there `before` with its ids, then each new text once, in order, with the next ids.
+
+    An entry that was there keeps its source, the first that brought it, and has the statistic that this source now gives.
+    """
     known = before or schema.load("entries").arrow().empty_table()
     rows: dict[str, Candidate] = {row["text"]: tuple(row.values())[1:] for row in known.to_pylist()}
+    refreshed = set[str]()
     next_id = max(known["id"].to_pylist(), default=-1) + 1
     for candidate in candidates:
-        rows.setdefault(candidate[0], candidate)
+        text, source, _ = candidate
+        if rows.setdefault(text, candidate)[1] == source and text not in refreshed:
+            rows[text] = candidate
+            refreshed.add(text)
     texts, sources, statistics = zip(*rows.values(), strict=True) if rows else ((), (), ())
     ids = known["id"].to_pylist() + list(range(next_id, next_id + len(rows) - len(known)))
     columns = {
@@ -109,35 +120,53 @@ def assemble(candidates: Sequence[Candidate], before: pa.Table | None = None) ->
     return schema.load("entries").hold(pa.table(columns | {"statistic": pa.array(statistics, pa.float64())}))
 
 
-def mark(file: Path) -> dict[str, Any]:
+def mark(file: str) -> dict[str, Any]:
     """A file's size and xxh3-128, read in pieces."""
-    digest = xxhash.xxh3_128()
-    with file.open("rb") as stream:
+    digest, size = xxhash.xxh3_128(), 0
+    with open(file, "rb") as stream:
         while piece := stream.read(1 << 20):
             digest.update(piece)
-    return {"bytes": file.stat().st_size, "xxh3_128": digest.hexdigest()}
+            size += len(piece)
+    return {"bytes": size, "xxh3_128": digest.hexdigest()}
 
 
-def before(out: Path) -> pa.Table | None:
-    """The list that a folder has, to be built over. Raises BuildError when its file is not one."""
-    if not (out / FILE).exists():
-        return None
+def before(out: str, language: str) -> tuple[pa.Table | None, list[dict[str, Any]]]:
+    """The list that a folder has, to be built over, and the accounts of the builds that made it, the oldest first.
+
+    Raises BuildError when its file is not a list.
+    """
+    place = Dataset(out, language)
+    if not place.fs.exists(place.path(FILE)):
+        return None, []
     try:
-        return schema.load("entries").hold(pq.read_table(out / FILE))
+        table = schema.load("entries").hold(pq.read_table(pa.BufferReader(place.fs.cat_file(place.path(FILE)))))
     except (pa.ArrowInvalid, CurateError) as error:
         raise BuildError(
-            f"{out / FILE}: not an entry list ({error}); take it away to build anew, with new ids"
+            f"{place.path(FILE)}: not an entry list ({error}); take it away to build anew, with new ids"
+        ) from error
+    if not place.fs.exists(place.path(ACCOUNT)):
+        return table, []
+    try:
+        last = json.loads(place.fs.cat_file(place.path(ACCOUNT)))
+        return table, [*last.get("earlier", []), {key: last[key] for key in OF_A_BUILD if key in last}]
+    except (ValueError, AttributeError, TypeError) as error:
+        raise BuildError(
+            f"{place.path(ACCOUNT)}: not the account of a list ({error}); take it away to build over the list without its history"
         ) from error
 
 
-def write(built: Built, out: Path) -> None:
-    """Writes `entries.parquet` and `provenance.json`; equal lists are equal bytes."""
-    out.mkdir(parents=True, exist_ok=True)
+def write(built: Built, out: str, language: str) -> None:
+    """Writes `entries.parquet` and `provenance.json`; equal lists are equal bytes. `out` may be any fsspec URL.
+
+    Raises BuildError when the folder cannot be written.
+    """
     buffer = io.BytesIO()
     plain = [field.name for field in built.table.schema if field.name != "text"]
     pq.write_table(built.table, buffer, compression="zstd", compression_level=19, use_dictionary=plain)
     account = json.dumps(built.account, indent=1, ensure_ascii=False) + "\n"
-    for name, data in ((FILE, buffer.getvalue()), ("provenance.json", account.encode())):
-        temporary = out / f".{name}.tmp"
-        temporary.write_bytes(data)
-        temporary.replace(out / name)
+    place = Dataset(out, language)
+    try:
+        for name, data in ((FILE, buffer.getvalue()), (ACCOUNT, account.encode())):
+            place.put(name, data)
+    except OSError as error:
+        raise BuildError(f"--out {out}: {place.root} cannot be written: {error.strerror or error}") from error

@@ -38,6 +38,8 @@ def imported(file: Path) -> tuple[list[Candidate], dict[str, int]]:
             refused["not_unicode"] += 1
         else:
             entries[text] = (text, source if isinstance(source, str) and source else SOURCE, None)
+    if not entries:
+        raise BuildError(f"{file}: no entry in it (refused: {dict(refused) or 'nothing'}); a list of strings is wanted")
     return list(entries.values()), dict(sorted(refused.items()))
 
 

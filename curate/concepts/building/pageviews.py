@@ -4,11 +4,8 @@ A line is `domain_code page_title count_views total_response_size`. MetaCLIP cou
 from 50 up; Meta CLIP 2 counts every view of `xx` and `xx.m`, the mobile site. Titles with a colon are left out by both.
 """
 
-import gzip
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -16,6 +13,7 @@ import pyarrow.compute as pc
 
 from curate.concepts.building.assembling import Candidate
 from curate.concepts.building.presets import Preset
+from curate.concepts.building.reading import separated, summed
 
 LONGEST_LINE = 1 << 16
 LINES = 65_536
@@ -24,26 +22,16 @@ COUNTS = pa.schema([("kind", pa.string()), ("title", pa.string()), ("views", pa.
 """kind: `title`, or `line`, where `title` says what became of lines."""
 
 
-def lines(file: Path) -> Iterator[str]:
-    """The lines of a file (.gz or not); one that says so where the file breaks off."""
-    opened = gzip.open if file.suffix == ".gz" else open
-    with opened(file, "rb") as stream:
-        try:
-            while line := stream.readline(LONGEST_LINE):
-                yield line.decode("utf-8", errors="replace").rstrip("\n")
-        except (EOFError, zlib.error, gzip.BadGzipFile):
-            yield "broken off"
-
-
 def count_lines(found: pa.Table, language: str, preset: Preset) -> pa.Table:
     """Views by title and fates of lines (COUNTS) of a batch with the column `line`.
 
-    Lines are `counted`, `other_domain`, `colon`, `few_views` (in this hour) or `malformed`.
+    Lines are `counted`, `other_domain`, `colon`, `few_views` (in this hour) or `malformed`; null stands for the rest of a file that
+    cannot be read: `cut_off`.
     """
     domains = {language, f"{language}.m"} if preset.mobile_views else {language}
     views, fates = Counter[str](), Counter[str]()
     for line in found["line"].to_pylist():
-        fate, title, number = _read(line or "", domains, preset.hourly_views)
+        fate, title, number = _read(line, domains, preset.hourly_views) if line is not None else ("cut_off", "", 0)
         fates[fate] += 1
         if fate == "counted":
             views[title] += number
@@ -53,6 +41,8 @@ def count_lines(found: pa.Table, language: str, preset: Preset) -> pa.Table:
 
 
 def _read(line: str, domains: set[str], least: int) -> tuple[str, str, int]:
+    if len(line) > LONGEST_LINE:
+        return "malformed", "", 0
     domain, _, rest = line.partition(" ")
     if domain not in domains:
         return ("other_domain" if line.count(" ") == 3 else "malformed"), "", 0
@@ -76,22 +66,24 @@ def title_of(written: str) -> str:
     return decoded.replace("_", " ").strip()
 
 
-def count_files(files: Iterable[Path], language: str, preset: Preset) -> pa.Table:
+def count_file(file: str, language: str, preset: Preset) -> pa.Table:
+    """Views of one file, .gz or not; where it breaks off, that is a fate of its own: `cut_off`."""
+    return summed((count_lines(batch, language, preset) for batch in _batches(file)), COUNTS)
+
+
+def _batches(file: str) -> Iterator[pa.Table]:
+    batch: list[str | None] = []
+    for line in separated(file, b"\n", LONGEST_LINE):
+        batch.append(line)
+        if len(batch) == LINES:
+            yield pa.table({"line": pa.array(batch, pa.string())})
+            batch = []
+    yield pa.table({"line": pa.array(batch, pa.string())})
+
+
+def count_files(files: Iterable[str], language: str, preset: Preset) -> pa.Table:
     """Views of files in this process."""
-    total = COUNTS.empty_table()
-    for file in files:
-        batch: list[str] = []
-        for line in lines(file):
-            batch.append(line)
-            if len(batch) == LINES:
-                total, batch = added(total, count_lines(pa.table({"line": batch}), language, preset)), []
-        total = added(total, count_lines(pa.table({"line": pa.array(batch, pa.string())}), language, preset))
-    return total
-
-
-def added(one: pa.Table, other: pa.Table) -> pa.Table:
-    both = pa.concat_tables([one, other]).group_by(["kind", "title"]).aggregate([("views", "sum")])
-    return both.rename_columns({"views_sum": "views"}).select(COUNTS.names).cast(COUNTS)
+    return summed((count_file(file, language, preset) for file in files), COUNTS)
 
 
 def title_limit(different: int, preset: Preset) -> int:

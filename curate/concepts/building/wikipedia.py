@@ -1,81 +1,42 @@
 """Words and word pairs of Wikipedia, from its `pages-articles` dumps.
 
-A dump is cut at `</page>`, here as it streams, on Spark by the reader of its files; what is done with a page is the same. Nothing
-of the XML is parsed but a page's few fields, so a document cannot make the reader expand or fetch anything.
+A dump is cut at `</page>`, here as it streams, on Spark by the reader of its files; what is done with a page is the same.
 """
 
-import bz2
-import html
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.concepts.building.assembling import BuildError, Candidate
+from curate.concepts.building.markup import LONGEST_PAGE, TANGLE, article, need_parser, plain_text, tangle
 from curate.concepts.building.presets import Preset
+from curate.concepts.building.reading import separated, summed
 from curate.concepts.building.tokenizers import joiner, words
 
-END = "</page>"
-LONGEST_PAGE = 4 * 2**20
-"""Characters of a page; MediaWiki takes articles of 2 MiB."""
-PIECE = 1 << 20
+END, LAST = "</page>", "</mediawiki>"
 PAGES = 256
 """Pages that are counted together."""
 DIGITS = 9
 """Of mutual information: logarithms of two makes differ behind that, and the order of pairs is not to depend on whose they are."""
 COUNTS = pa.schema([("kind", pa.string()), ("first", pa.string()), ("second", pa.string()), ("count", pa.int64())])
-"""kind: `word`, `pair`, or `page`, where `first` says what became of pages."""
-TITLE, NAMESPACE = re.compile(r"<title>(.*?)</title>", re.S), re.compile(r"<ns>\s*(-?\d+)\s*</ns>")
-TEXT = re.compile(r"<text(?:\s[^>]*)?>(.*?)</text>", re.S)
-REDIRECT = re.compile(r"<redirect\s")
-TAGS = re.compile(r"<[^<>]{0,500}>")
-BRACKETS = re.compile(r"\[\[|\]\]|\{\||\|\}|<(/?)([A-Za-z]{1,20})[^<>]*?(/?)>")
-PAIRED = {"[[": "[[", "]]": "[[", "{|": "{|", "|}": "{|"}
-SINGLE = frozenset({"br", "hr", "wbr", "li", "dt", "dd", "th", "td", "tr", "p"})
-TANGLE = 10**8
-"""About a second of the parser's time: half a megabyte of `<ref>` takes it eight minutes."""
-STYLE = re.compile("'{2,5}")
-"""Italics and bold; the parser is told to leave them, since unbalanced ones cost it most."""
-ELSEWHERE = re.compile(r"\s*:?[^\W\d_][^:|\[\]]{0,40}:\S")
-"""The target of a link to a file, a category or another wiki, whose text is no text of the article."""
+"""kind: `word`, `pair`, `page`, where `first` says what became of pages, or `end`, where a document has its last line."""
 
 
-def pages(file: Path) -> Iterator[str]:
-    """The pages of a dump (.xml or .xml.bz2, of one stream or several), each up to its `</page>`.
-
-    What was read before a file breaks off is given; then, as for a page that does not end within LONGEST_PAGE, something that
-    `count_pages` counts as `broken`.
-    """
-    rest, end = b"", END.encode()
-    with (bz2.open if file.suffix == ".bz2" else open)(file, "rb") as stream:
-        while True:
-            try:
-                piece = stream.read1(PIECE)  # What is there, and not an error for what is missing behind it.
-            except (EOFError, OSError) as error:
-                if isinstance(error, FileNotFoundError):
-                    raise
-                yield "<page>"
-                return
-            if not piece:
-                break
-            *whole, rest = (rest + piece).split(end)
-            yield from (page.decode("utf-8", errors="replace") for page in whole)
-            if len(rest) > 4 * LONGEST_PAGE:
-                yield "<page>"
-                rest = b""
-    if b"<page>" in rest:
-        yield "<page>"
+def pages(file: str) -> Iterator[str]:
+    """A dump (.xml, .xml.bz2 of one stream or several, .xml.gz) cut at `</page>`, up to where it breaks off."""
+    for page in separated(file, END.encode(), 4 * LONGEST_PAGE):
+        if page is not None:
+            yield page
 
 
 def count_pages(found: pa.Table, language: str) -> pa.Table:
     """Counts of words, pairs and pages (COUNTS) of a batch with the column `page`, the text up to a `</page>`.
 
-    Pages are `article`, `redirect`, `elsewhere` (another namespace), `too_long`, `tangled` (so
-    many things begun and not ended that parsing would take too long), `broken` (no whole page) or `unparsed`.
+    Pages are `article`, `redirect`, `elsewhere` (another namespace), `too_long`, `tangled` (so many things begun and not ended that
+    parsing would take too long), `broken` (no whole page) or `unparsed`.
     """
     need_parser()
     counts = Counter[tuple[str, str, str]]()
@@ -85,13 +46,17 @@ def count_pages(found: pa.Table, language: str) -> pa.Table:
             kind = "tangled"
         if kind == "article":
             try:
-                plain = plain_text(text)
-            except Exception:  # A parser of anything that people write: whatever it trips over costs one page.
+                tokens = list(words(plain_text(text), language))
+            except BuildError:
+                raise
+            except Exception:  # Parsers of anything that people write: whatever they trip over costs one page.
                 kind = "unparsed"
             else:
-                _count(plain, language, counts)
+                _count(tokens, counts)
         if kind:
             counts["page", kind, ""] += 1
+        elif LAST in (page or ""):
+            counts["end", "", ""] += 1
     keys = sorted(counts)
     columns = [[key[i] for key in keys] for i in range(3)] + [[counts[key] for key in keys]]
     return pa.table(
@@ -99,60 +64,9 @@ def count_pages(found: pa.Table, language: str) -> pa.Table:
     )
 
 
-def article(page: str) -> tuple[str, str]:
-    """What a page is, in a word, and the wiki text of an article. No word for what stands behind the last page."""
-    if "<page>" not in page:
-        return "", ""
-    if len(page) > LONGEST_PAGE:
-        return "too_long", ""
-    page = page[page.rindex("<page>") :]
-    space = NAMESPACE.search(page)
-    if space is None or not TITLE.search(page):
-        return "broken", ""
-    if int(space.group(1)) != 0:
-        return "elsewhere", ""
-    if REDIRECT.search(page):
-        return "redirect", ""
-    text = TEXT.search(page)
-    return "article", html.unescape(text.group(1)) if text else ""
-
-
-def tangle(wiki: str) -> int:
-    """What an article's unbalanced markup may cost the parser: how many things are begun and not ended, or are inside one
-    another, times the length of the text. For each the parser reads on to the end before it gives up."""
-    depths = Counter[str]()
-    deepest = 0
-    for found in BRACKETS.finditer(wiki):
-        closes, name, single = found.group(1), (found.group(2) or "").lower(), found.group(3)
-        kind = name or PAIRED[found.group(0)]
-        if single or name in SINGLE:
-            continue
-        if closes or found.group(0) in ("]]", "|}"):
-            depths[kind] -= depths[kind] > 0
-        else:
-            depths[kind] += 1
-            deepest = max(deepest, depths[kind])
-    return max(deepest, depths.total()) * len(wiki)
-
-
-def plain_text(wiki: str) -> str:
-    """The text of an article without its markup. Raises whatever the parser raises."""
-    import mwparserfromhell
-
-    code = mwparserfromhell.parse(wiki, skip_style_tags=True)
-    for link in code.filter_wikilinks(recursive=True):
-        if ELSEWHERE.match(str(link.title)):
-            # A link inside one that is gone already is gone with it.
-            try:
-                code.remove(link)
-            except ValueError:
-                continue
-    return TAGS.sub(" ", STYLE.sub("", html.unescape(code.strip_code(normalize=True, collapse=True))))
-
-
-def _count(text: str, language: str, counts: Counter[tuple[str, str, str]]) -> None:
+def _count(tokens: Iterable[str | None], counts: Counter[tuple[str, str, str]]) -> None:
     before = None
-    for word in words(text, language):
+    for word in tokens:
         if word is not None:
             counts["word", word, ""] += 1
             if before is not None:
@@ -160,22 +74,19 @@ def _count(text: str, language: str, counts: Counter[tuple[str, str, str]]) -> N
         before = word
 
 
-def count_files(files: Iterable[Path], language: str) -> pa.Table:
+def count_files(files: Iterable[str], language: str) -> pa.Table:
     """Counts of dumps in this process; for those that fit one machine."""
-    total = COUNTS.empty_table()
-    for file in files:
-        batch: list[str] = []
-        for page in pages(file):
-            batch.append(page)
-            if len(batch) == PAGES:
-                total, batch = added(total, count_pages(pa.table({"page": batch}), language)), []
-        total = added(total, count_pages(pa.table({"page": pa.array(batch, pa.string())}), language))
-    return total
+    return summed((count_pages(batch, language) for file in files for batch in _batches(file)), COUNTS)
 
 
-def added(one: pa.Table, other: pa.Table) -> pa.Table:
-    both = pa.concat_tables([one, other]).group_by(["kind", "first", "second"]).aggregate([("count", "sum")])
-    return both.rename_columns({"count_sum": "count"}).select(COUNTS.names).cast(COUNTS)
+def _batches(file: str) -> Iterator[pa.Table]:
+    batch: list[str] = []
+    for page in pages(file):
+        batch.append(page)
+        if len(batch) == PAGES:
+            yield pa.table({"page": batch})
+            batch = []
+    yield pa.table({"page": pa.array(batch, pa.string())})
 
 
 # -- what an entry list takes
@@ -231,17 +142,13 @@ def candidates(singles: pa.Table, doubles: pa.Table, language: str) -> dict[str,
     }
 
 
-def pages_of(counts: pa.Table) -> dict[str, int]:
-    """What became of the pages: {article: ..., redirect: ...}."""
-    rows = counts.filter(pc.equal(counts["kind"], "page")).sort_by("first")
-    return dict(zip(rows["first"].to_pylist(), rows["count"].to_pylist(), strict=True))
+def pages_of(counts: pa.Table, files: int, damaged: bool = False) -> dict[str, int]:
+    """What became of the pages of so many files: {article: ..., redirect: ...}, and how many files are `cut_off`.
 
-
-def need_parser() -> None:
-    """Raises BuildError when the parser of wiki markup is not installed."""
-    try:
-        import mwparserfromhell  # noqa: F401
-    except ImportError as error:
-        raise BuildError(
-            "--wikipedia: the package mwparserfromhell is missing: pip install 'curate-pairs[metadata]'"
-        ) from error
+    Those are the ones without their last line. Where a file is known to be damaged, one is, though its end is there.
+    """
+    rows = counts.filter(pc.equal(counts["kind"], "page"))
+    fates = dict(zip(rows["first"].to_pylist(), rows["count"].to_pylist(), strict=True))
+    ends = pc.sum(counts.filter(pc.equal(counts["kind"], "end"))["count"]).as_py() or 0
+    cut_off = max(files - ends, int(damaged))
+    return dict(sorted((fates | ({"cut_off": cut_off} if cut_off else {})).items()))

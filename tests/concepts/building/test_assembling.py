@@ -40,9 +40,28 @@ def test_a_rebuild_keeps_ids_and_appends():
     again = assembling.assemble(offered, first)
     assert again["text"].to_pylist() == ["cat", "dog", "eel", "bee", "ant"]
     assert again["id"].to_pylist() == [0, 1, 2, 3, 4]
-    assert again.slice(0, 3).equals(first)
+    # "eel" has a new number; "dog", which nobody offers now, has the one it had.
+    assert again["statistic"].to_pylist() == [3.0, 2.0, 5.0, 9.0, 1.0]
     account = assembling.build("xx", {"words": offered}, METACLIP1, "metaclip1", first).account
     assert account["kept_from_before_alone"] == 1
+
+
+def test_an_entry_keeps_the_source_that_first_brought_it():
+    first = assembling.assemble([("cat", "wordnet", 1.0), ("dog", "wordnet", 1.0)])
+    offered = [("cat", "words", 7.0), ("dog", "words", 8.0), ("dog", "wordnet", 2.0), ("dog", "wordnet", 3.0)]
+    rows = assembling.assemble(offered, first).to_pylist()
+    assert [(row["source"], row["statistic"]) for row in rows] == [("wordnet", 1.0), ("wordnet", 2.0)]
+
+
+def test_ids_of_a_list_with_gaps_are_kept_and_never_given_again():
+    first = assembling.assemble([(text, "words", None) for text in "abcd"]).take([0, 3])
+    again = assembling.assemble([("e", "words", None), ("d", "words", None), ("f", "words", None)], first)
+    assert dict(zip(again["text"].to_pylist(), again["id"].to_pylist(), strict=True)) == {
+        "a": 0,
+        "d": 3,
+        "e": 4,
+        "f": 5,
+    }
 
 
 def test_an_entry_of_several_sources_stands_under_the_first():
@@ -111,6 +130,13 @@ def test_the_command_builds_equal_bytes_and_accounts_for_what_cannot_match(princ
         (("--words", "5", "--language", "../en"), "a code in small letters"),
         (("--words", "5", "--language", "qq"), "wordfreq has no language 'qq'"),
         (("--wordnet", "/nowhere"), r"/nowhere/data.noun: No such file"),
+        (("--words", "5", "--preset", "metaclip3"), "no preset 'metaclip3'.* did you mean 'metaclip2'"),
+        (("--omw", "/nowhere.tab"), "--omw: no file matches '/nowhere.tab'"),
+        (("--wikipedia", "/nowhere*.bz2"), r"--wikipedia: no file matches '/nowhere\*.bz2'"),
+        (("--wikipedia", "/"), "--wikipedia: no file matches '/'"),
+        (("--pageviews", __file__), "--pageviews: no line of the domain 'en'"),
+        (("--wikipedia", __file__), "--wikipedia: no article in"),
+        (("--wikipedia", __file__, "--language", "en,km"), "--language km: it is written without blanks"),
     ],
 )
 def test_bad_settings_stop_at_once(arguments, message, tmp_path):

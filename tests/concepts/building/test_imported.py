@@ -25,7 +25,7 @@ def test_half_characters_are_refused_and_counted(tmp_path):
     assert [text for text, _, _ in candidates] == ["fine"] and refused == {"not_unicode": 1}
 
 
-@pytest.mark.parametrize("text", ["", "[", '"a string"', "7", "[" * 200_000, "\xff\xfe"])
+@pytest.mark.parametrize("text", ["", "[", "[]", "[7]", "{}", '"a string"', "7", "[" * 200_000, "\xff\xfe"])
 def test_what_is_no_list_says_so(tmp_path, text):
     (tmp_path / "bad.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(BuildError, match=r"bad\.json: "):
@@ -44,7 +44,7 @@ def test_a_file_that_is_not_there_or_too_large_is_not_read(tmp_path, monkeypatch
 def test_the_order_of_an_imported_list_gives_its_ids(tmp_path):
     file = tmp_path / "list.json"
     file.write_text(json.dumps(["zebra", "ant", "x" * 300]))
-    metadata.import_(file, tmp_path / "out", "en", "metaclip2", "metaclip1")
+    metadata.import_(file, str(tmp_path / "out"), "en", "metaclip2", "metaclip1")
     table = entries.load(str(tmp_path / "out"), "en")
     assert table["text"].to_pylist()[:3] == ["zebra", "ant", "0"]
     account = json.loads((tmp_path / "out" / "en" / "provenance.json").read_text())

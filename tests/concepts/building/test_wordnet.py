@@ -48,7 +48,9 @@ def test_a_table_gives_lemmas_with_their_synsets(tmp_path, packed):
     file.write_bytes(gzip.compress(TAB.encode()) if packed else TAB.encode())
     japanese = [("犬", "omw", 2.0), ("できる", "omw", 1.0), ("ドッグ", "omw", 1.0)]
     assert list(wordnet.multilingual(file, "jpn")) == japanese
-    assert sorted(wordnet.multilingual(file)) == sorted([*japanese, ("agent secret", "omw", 1.0)])
+    assert list(wordnet.multilingual(file, "fra")) == [("agent secret", "omw", 1.0)]
+    with pytest.raises(BuildError, match="lemmas of fra and jpn; say which with --omw-language"):
+        list(wordnet.multilingual(file))
     with pytest.raises(BuildError, match="no lemma in it of language 'deu'"):
         list(wordnet.multilingual(file, "deu"))
 
@@ -81,3 +83,40 @@ def test_what_is_no_wordnet_says_so(tmp_path, text, message):
     (tmp_path / "bad").write_text(text)
     with pytest.raises(BuildError, match=message):
         list(wordnet.multilingual(tmp_path / "bad"))
+
+
+def test_tables_of_windows_with_a_mark_of_byte_order(tmp_path):
+    (tmp_path / "x.tab").write_bytes(b"\xef\xbb\xbf0-n\tlemma\tauf+gehen\r\n0-n\tlemma\tC++\r\n1-n\texe\t0\tauf\r\n")
+    assert [text for text, _, _ in wordnet.multilingual(tmp_path / "x.tab")] == ["C++", "aufgehen"]
+    (tmp_path / "x.xml").write_bytes(b"\xef\xbb\xbf" + LMF.encode())
+    assert len(list(wordnet.multilingual(tmp_path / "x.xml"))) == 3
+
+
+@pytest.mark.parametrize("data", [gzip.compress(TAB.encode() * 100)[:-20], TAB.encode()])
+def test_a_packed_table_that_cannot_be_read_says_so(tmp_path, data):
+    (tmp_path / "x.tab.gz").write_bytes(data)
+    with pytest.raises(BuildError, match=r"x.tab.gz: it cannot be read to its end .*; fetch it anew"):
+        list(wordnet.multilingual(tmp_path / "x.tab.gz", "jpn"))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"no synset\n", "data.noun, line 1: not a synset: 'no synset'"),
+        (b"entity n 1 0 1 0 00001740\n", "line 1: not a synset"),  # a line of index.noun
+        (b"", "no synset in data.noun, data.verb"),
+    ],
+)
+def test_files_that_are_no_database_of_wordnet_say_so(tmp_path, data, message):
+    for file in wordnet.DATA_FILES:
+        (tmp_path / file).write_bytes(data)
+    with pytest.raises(BuildError, match=message):
+        list(wordnet.princeton(tmp_path))
+
+
+def test_markers_of_all_kinds_and_letters_beyond_ascii(tmp_path):
+    words = {"noun": "caf\xe9", "verb": "go_(up)", "adj": "galore(ip)", "adv": "ahead(p)"}
+    for kind, word in words.items():
+        line = f"00001740 00 {kind[0].replace('a', 'r')} 0a {word} 0 other 1 000 | x  \r\n"
+        (tmp_path / f"data.{kind}").write_bytes(line.encode("latin-1"))
+    assert [text for text, _, _ in wordnet.princeton(tmp_path)] == ["caf\ufffd", "go (up)", "galore", "ahead"]
