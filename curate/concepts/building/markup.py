@@ -24,8 +24,6 @@ TANGLE = 10**8
 """About a second of the parser's time: half a megabyte of `<ref>` takes it eight minutes."""
 STYLE = re.compile("'{2,5}")
 """Italics and bold; the parser is told to leave them, since unbalanced ones cost it most."""
-OPEN_END = re.compile(r"(<[A-Za-z][^<>]{0,500}?[^\s<>/])/>")
-"""`<ref name=x/>`, which MediaWiki ends there and the parser takes for the beginning of a reference named `x/`."""
 BREAK = re.compile(r"</?(?:br|hr|p|li|dd|dt|td|th|tr|div|blockquote|center)\b", re.I)
 """Tags that part words."""
 NO_PROSE = re.compile(
@@ -33,7 +31,8 @@ NO_PROSE = re.compile(
     r"[^<>]{0,500}(?<!/)>.*?</\1\s*>",
     re.I | re.S,
 )
-"""Footnotes, formulas, maps, code and the like, which the parser takes for text of the article."""
+"""Footnotes, formulas, maps, code and the like, which the parser takes for text of the article. One that ends itself has nothing to take out:
+not `<ref name=x/>` either, which the parser takes for the beginning of a reference named `x/`."""
 SWITCH = re.compile(r"__[^\W\d_]+(?:_[^\W\d_]+)*__")
 """`__NOTOC__` and its kind."""
 ADDRESS = re.compile(r"\b(?:https?|ftp)://\S+")
@@ -73,8 +72,7 @@ def tangle(wiki: str) -> int:
         mark, closes, name, end = found.group(), found.group(1), (found.group(2) or "").lower(), found.group(3)
         if name and (end == "/>" or (end and name in SINGLE)):
             continue
-        # A tag without its `>` is never ended.
-        kind = (name if end else "<") if name else CLOSES.get(mark, "[" if "//" in mark else mark)
+        kind = name or CLOSES.get(mark, "[" if "//" in mark else mark)
         if (closes and end) or mark in CLOSES:
             depths[kind] -= depths[kind] > 0
         else:
@@ -87,7 +85,7 @@ def plain_text(wiki: str) -> str:
     """The text of an article without its markup. Raises whatever the parser raises."""
     import mwparserfromhell
 
-    wiki = BREAK.sub(r" \g<0>", OPEN_END.sub(r"\1 />", NO_PROSE.sub(" ", SWITCH.sub(" ", wiki))))
+    wiki = BREAK.sub(r" \g<0>", NO_PROSE.sub(" ", SWITCH.sub(" ", wiki)))
     wiki = VARIANTS.sub(lambda found: " " + VARIANT.sub(" ", found.group(1)).replace(";", " ") + " ", wiki)
     code = mwparserfromhell.parse(wiki, skip_style_tags=True)
     for link in code.filter_wikilinks(recursive=True):

@@ -148,6 +148,13 @@ def test_what_was_read_before_a_dump_breaks_off_is_counted(tmp_path, some_pages)
         assert fates == {"article": whole, "cut_off": 1} | ({"broken": 1} if whole == 29 else {})
 
 
+def test_a_damaged_file_is_said_though_its_end_was_read():
+    found = wikipedia.count_pages(pa.table({"page": [dumps.page(1, "T", "x"), "\n</mediawiki>\n"]}), "en")
+    assert wikipedia.pages_of(found, 1) == {"article": 1}
+    assert wikipedia.pages_of(found, 1, damaged=True) == {"article": 1, "cut_off": 1}
+    assert wikipedia.pages_of(found, 3, damaged=True) == {"article": 1, "cut_off": 2}
+
+
 def test_a_page_without_end_is_not_held_in_memory(tmp_path, monkeypatch):
     for room in (markup, wikipedia):
         monkeypatch.setattr(room, "LONGEST_PAGE", 1 << 18)
