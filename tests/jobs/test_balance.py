@@ -11,7 +11,7 @@ from curate.concepts import balancing, counting
 from curate.concepts.counting import CountError
 from curate.recipe import Balance
 from curate.store import Dataset, StoreError
-from jobs import balance, engine, match
+from jobs import balance, engine, match, plan_balance
 
 
 def balanced(source, target, engines, *overrides: str):
@@ -154,3 +154,21 @@ def test_counts_of_other_matches_decide_nothing(matched, engines, tmp_path):
     manifest.write_bytes(manifest.read_bytes() + b"\n")
     with pytest.raises(StoreError, match="counted from other matches"):
         balanced(tmp_path / "other", tmp_path / "w", engines)
+
+
+def test_parts_and_pools_without_rows_are_balanced_like_any(matched, engines, tmp_path, make_dataset):
+    how = ("balance.t=1", "balance.one_text_per_image=true")
+    pairs = pa.concat_tables(Dataset(str(matched), "pairs").batches())
+    found = []
+    for name, parts in (("some", [[], [pairs], []]), ("none", [[], []])):
+        make_dataset(tmp_path / name, "pairs", parts)
+        run = engine.Run(recipe.load("demo", how), str(tmp_path / name), engines)
+        match.run(run)
+        balance.run(run)
+        expected = plan_balance.plan(run, [1, 5])["thresholds"]
+        done = Dataset(str(tmp_path / name), "balanced")
+        assert [part.rows for part in done.require().parts] == [len(pairs) if part else 0 for part in parts]
+        found.append((done, expected[0]["expected"]))
+    (some, expected), (none, nothing) = found
+    assert rows(some) == rows(balanced(matched, tmp_path / "w", engines, *how)) and expected > 0
+    assert (none.require().ledger.rows_in, none.require().extra["t"], nothing) == (0, {}, 0)

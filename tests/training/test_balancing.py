@@ -125,6 +125,13 @@ def test_a_probability_of_one_is_always_in_and_of_zero_never():
         assert not drawn(0, epoch, uids, np.zeros(3000)).any()
 
 
+def test_the_share_that_is_drawn_is_the_probability():
+    n = 100_000
+    uids = [image_uid(str(i)) for i in range(n)]
+    for p in (0.02, 0.2, 0.5, 0.9):
+        assert sigmas(drawn(0, 3, uids, np.full(n, p)).sum(), n * p, n * p * (1 - p)) < 4, p
+
+
 def test_epochs_and_seeds_draw_independently():
     uids, half = [image_uid(str(i)) for i in range(20_000)], np.full(20_000, 0.5)
     one, later, other = drawn(0, 0, uids, half), drawn(0, 1, uids, half), drawn(1, 0, uids, half)
