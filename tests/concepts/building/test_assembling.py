@@ -95,6 +95,7 @@ def test_what_can_never_match_is_counted_by_the_rule_in_question(rule):
 def test_presets_are_the_published_ones_and_may_be_changed():
     two = presets.preset("metaclip2")
     assert (two.unigrams, two.bigrams, two.titles, two.longest) == (251_465, 100_646, 61_235, 256)
+    assert (two.unigram_share, two.bigram_share, two.title_share, two.bigram_pmi) == (0.1, 0.4, 0.76, 30)
     assert (METACLIP1.unigram_count, METACLIP1.bigram_pmi, METACLIP1.title_views) == (100, 30, 70)
     assert presets.preset("metaclip1", unigram_count=3, title_views=None).unigram_count == 3
     with pytest.raises(RecipeError, match="did you mean 'metaclip2'"):

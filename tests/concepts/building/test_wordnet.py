@@ -87,7 +87,9 @@ def test_what_is_no_wordnet_says_so(tmp_path, text, message):
 
 def test_tables_of_windows_with_a_mark_of_byte_order(tmp_path):
     (tmp_path / "x.tab").write_bytes(b"\xef\xbb\xbf0-n\tlemma\tauf+gehen\r\n0-n\tlemma\tC++\r\n1-n\texe\t0\tauf\r\n")
-    assert [text for text, _, _ in wordnet.multilingual(tmp_path / "x.tab")] == ["C++", "aufgehen"]
+    # Lemmas without a language are of the one that is asked for.
+    for language in (None, "deu"):
+        assert [text for text, _, _ in wordnet.multilingual(tmp_path / "x.tab", language)] == ["C++", "aufgehen"]
     (tmp_path / "x.xml").write_bytes(b"\xef\xbb\xbf" + LMF.encode())
     assert len(list(wordnet.multilingual(tmp_path / "x.xml"))) == 3
 
