@@ -1,6 +1,6 @@
 """Entry lists: one table per language, `<metadata>/<lang>/entries.parquet`; `metadata` itself is the folder that ships."""
 
-import os
+from pathlib import Path
 
 import fsspec
 import pyarrow as pa
@@ -55,10 +55,10 @@ def languages(metadata: str) -> list[str]:
 def state(metadata: str, language: str) -> tuple[int, ...]:
     """What changes when a list on this machine does: time, size and place of its file. Empty where it is elsewhere, or nowhere."""
     fs, root = _place(str(folder(SHIPPED)) if metadata == SHIPPED else metadata)
-    try:
-        found = os.stat(f"{root}/{language}/{FILE}" if isinstance(fs, LocalFileSystem) else "")
-    except OSError:
+    place = Path(root, language, FILE)
+    if not isinstance(fs, LocalFileSystem) or not place.is_file():
         return ()
+    found = place.stat()
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 

@@ -111,7 +111,7 @@ def opened(metadata: str, language: str, rule: str) -> Index:
     return _opened(metadata, language, rule, entries.state(metadata, language))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)  # More than there are languages: what is mapped costs a worker next to nothing.
 def _opened(metadata: str, language: str, rule: str, state: tuple[int, ...]) -> Index:
     # Read once: a list that changes meanwhile must not be kept under the fingerprint of the one before.
     data = entries.read(metadata, language)

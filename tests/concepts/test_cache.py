@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import numpy as np
 import pyarrow as pa
@@ -238,10 +240,16 @@ def test_a_file_system_without_locks_serves(kept, monkeypatch):
 
 
 def test_threads_that_ask_at_once_build_one(kept, monkeypatch):
-    built, build = [], index.build
-    monkeypatch.setattr(index, "build", lambda *asked: (built.append(asked), build(*asked))[1])
+    built, build, together = [], index.build, Barrier(8)
+
+    def slowly(*asked):
+        built.append(asked)
+        time.sleep(0.3)
+        return build(*asked)
+
+    monkeypatch.setattr(index, "build", slowly)
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(lambda _: found(kept), range(16))) == [[0, 1]] * 16
+        assert list(pool.map(lambda _: (together.wait(), found(kept))[1], range(8))) == [[0, 1]] * 8
     assert len(built) == 1
 
 

@@ -2,6 +2,7 @@
 
 import random
 import string
+from contextlib import suppress
 
 import numba
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from curate import schema
-from curate.concepts import cache, index
+from curate.concepts import cache, characters, index
 from curate.concepts import entries as lists
 from curate.concepts.matching import match
 from curate.concepts.texts import buffers, laid_out
@@ -90,6 +91,7 @@ BYTES = [*(bytes([byte]) for byte in (0x80, 0xBF, 0xC0, 0xC1, 0xC2, 0xE0, 0xE7, 
 
 @pytest.mark.parametrize("rule", RULES)
 @given(texts=st.lists(st.lists(st.sampled_from(BYTES), max_size=8).map(b"".join), min_size=1, max_size=4))
+@example([b"\xe7\x8c", b"\xab", b"\xf4\x8f\xbf", b"\xbf"])
 @settings(max_examples=200, deadline=None)
 def test_texts_that_are_no_utf8_match_what_stands_in_them_byte_for_byte(rule, texts):
     entries = ["cat", "a", "猫", "猫猫", "-", "\U0010ffff", "é", "é-", "a cat", "cat-"]
@@ -97,6 +99,27 @@ def test_texts_that_are_no_utf8_match_what_stands_in_them_byte_for_byte(rule, te
     read = [as_read(text.decode("latin-1")).encode("latin-1") for text in texts]
     expected = [[number for number, entry in enumerate(padded) if entry in text] for text in read]
     assert found(of_bytes(texts), entry_table(entries), rule) == expected
+
+
+def first_character(text: bytes) -> tuple[int, int] | None:
+    """Code point and size of the character that some bytes begin with, by Python's own reading."""
+    for size in range(1, min(len(text), 4) + 1):
+        with suppress(UnicodeDecodeError):
+            return ord(text[:size].decode()), size
+    return None
+
+
+def test_characters_are_those_that_python_reads_and_none_goes_beyond_the_end():
+    """A code point beyond the last, or a byte behind the text, would be looked up outside of a table."""
+    chance, wide = random.Random(0), (0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0x00, 0x7F, 0xC2, 0xFF)
+    texts = [bytes([lead, *chance.choices(wide, k=3)]) for lead in range(0x80, 0x100) for _ in range(200)]
+    texts += [chr(point).encode().ljust(4, b"\x80") for point in (0x80, 0x7FF, 0x800, 0xFFFF, 0x10000, 0x10FFFF)]
+    for text in texts:
+        for end in (1, 2, 3, 4):
+            point, size = characters._decoded(np.frombuffer(text, np.uint8), 0, end)
+            expected = first_character(text[:end])
+            # Surrogates are read: no entry has one.
+            assert (point, size) == expected if expected else size == 0 or 0xD800 <= point < 0xE000, (text, end)
 
 
 @pytest.mark.parametrize("rule", RULES)
