@@ -23,6 +23,7 @@ from curate import recipe as recipes
 from curate.ledger import Ledger
 from curate.recipe import Recipe
 from curate.store import Dataset, Manifest, Part, Plan
+from jobs import errors
 
 LOG4J = Path(__file__).resolve().parent / "log4j2.properties"
 PartFunction = Callable[[str], Part]
@@ -121,8 +122,10 @@ class Run:
             progress(plan.dataset, manifest.ledger, "already done, skipped")
             return manifest
         target.sweep()
-        done = launch(missing) if missing or not plan.parts else []
-        manifest = target.commit(plan, done, finish() if finish else None, before() if before else None)
+        with errors.unwrapped():
+            done = launch(missing) if missing or not plan.parts else []
+            extra = finish() if finish else None
+        manifest = target.commit(plan, done, extra, before() if before else None)
         kept = len(plan.parts) - len(missing)
         resumed = f", {kept} of {len(plan.parts)} parts from before" if kept else ""
         progress(plan.dataset, manifest.ledger, f"{time.monotonic() - start:.1f} s{resumed}")
@@ -189,7 +192,7 @@ def _attach_spark() -> tuple[Any, bool]:
 
 def spark_parts(engines: Engines, function: PartFunction, parts: Sequence[str]) -> list[Part]:
     """Runs a part function over parts, one Spark task each; retries and placement are Spark's. Returns their records."""
-    names = list(parts)
+    names, function = list(parts), errors.marked(function)
     if not names:
         return []
 
@@ -206,7 +209,7 @@ def spark_parts(engines: Engines, function: PartFunction, parts: Sequence[str]) 
 
 def spark_rows(engines: Engines, function: Callable[[str], Any], parts: Sequence[str], columns: str) -> Any:
     """A Spark DataFrame of the Arrow tables that `function` makes of each part, one task each; `columns` in Spark's DDL."""
-    names = list(parts)
+    names, function = list(parts), errors.marked(function)
 
     def task(batches: Iterator[Any]) -> Iterator[Any]:
         for batch in batches:

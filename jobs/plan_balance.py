@@ -14,7 +14,7 @@ import msgspec
 
 from curate.concepts import merging, planning, thresholds
 from curate.recipe import Balance
-from jobs import engine, reducing
+from jobs import engine, errors, reducing
 
 COLUMNS = ", ".join(["lang string", "asked int", *(f"{name} double" for name in planning.SUMS)])
 
@@ -35,7 +35,8 @@ def plan(run: engine.Run, ts: Sequence[int]) -> dict[str, Any]:
         planning.sum_parts, matches=matches, pairs=pairs, pool=pool, asked=asked, seed=run.recipe.seed
     )  # fmt: skip
     rows = engine.spark_rows(run.engines, function, reducing.batched(run.engines, matches.part_names()), COLUMNS)
-    summed = rows.groupBy("lang", "asked").sum(*planning.SUMS).collect()
+    with errors.unwrapped():
+        summed = rows.groupBy("lang", "asked").sum(*planning.SUMS).collect()
     found = [{"lang": row.lang, "asked": row.asked} | {s: row[f"sum({s})"] for s in planning.SUMS} for row in summed]
     account = planning.account(pool, asked, sorted(found, key=lambda row: (row["lang"], row["asked"])))
     for t, one in zip(ts, account["thresholds"], strict=True):

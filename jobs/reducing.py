@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from curate.store import Part
+from jobs import errors
 from jobs.engine import Engines
 
 
@@ -33,6 +34,7 @@ def spark_groups(
     """
     from pyspark.sql import functions as f
 
+    function = errors.marked(function)
     wanted = {int(part.rsplit("-", 1)[1]): part for part in parts}
     number = f.create_map(*[f.lit(value) for pair in numbers.items() for value in pair])[f.col(column)].alias("number")
     rows = frame.select(number, *frame.columns).where(f.col("number").isin(list(wanted)))
