@@ -115,7 +115,8 @@ class Balance(Settings, frozen=True, kw_only=True):
 
 
 class Download(Settings, frozen=True, kw_only=True):
-    runtime: ClassVar[tuple[str, ...]] = ("threads", "connect_to", "workers")
+    # Where the rule table is kept: what is in it stands among the dataset's inputs.
+    runtime: ClassVar[tuple[str, ...]] = ("threads", "connect_to", "workers", "consent_rules")
 
     user_agent: str | None = None
     """Token that names you to servers (`mybot`), and the one that X-Robots-Tag may address."""
@@ -127,7 +128,16 @@ class Download(Settings, frozen=True, kw_only=True):
     max_bytes: Count = 20 * 2**20
     max_pixels: Count = 50_000_000
     """Checked in the header, before decoding."""
-    opt_out_directives: tuple[str, ...] = ("noai", "noimageai", "noindex", "noimageindex")
+    consent: Literal["opt_out", "opt_in"] = "opt_out"
+    """opt_out: what no rule forbids is fetched. opt_in: only what a rule of the table allows in so many words."""
+    consent_rules: str | None = None
+    """YAML file with a rule table of your own, in place of `curate/images/consent/rules.yaml`."""
+    consent_off: tuple[str, ...] = ()
+    """Rules of the table that are not heeded, by name (`[tdm_file]`); the report says so."""
+    robots_agents: tuple[str, ...] = ()
+    """Further tokens whose groups in a robots.txt are taken as meant for you, as sites name collectors of images (`[img2dataset]`)."""
+    opt_out_directives: tuple[str, ...] | None = None
+    """Directives of meta robots and X-Robots-Tag that forbid, in place of the table's (`[noai, noimageai]`)."""
     allow_addresses: tuple[str, ...] = ()
     """Private addresses or networks that may be fetched from, by name (`127.0.0.1`, `10.1.0.0/16`)."""
     connect_to: dict[str, str] = {}
@@ -139,6 +149,10 @@ class Download(Settings, frozen=True, kw_only=True):
         from curate.images.addresses import Addresses
 
         Addresses.parse(self.allow_addresses, self.connect_to)
+        if self.consent_rules or self.consent_off:
+            from curate.images.consent.rules import table
+
+            table(self.consent_rules, self.consent_off)
 
 
 class Model(Settings, frozen=True, kw_only=True):

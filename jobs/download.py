@@ -5,6 +5,7 @@ import jobs  # noqa: F401 - before all others, see there
 # isort: split
 from functools import partial
 
+from curate.images.consent.rules import table
 from curate.images.downloading import download_part
 from jobs import engine
 
@@ -12,7 +13,10 @@ from jobs import engine
 def run(run: engine.Run) -> None:
     pairs, matches, balanced = (run.dataset(name) for name in ("pairs", "matches", "balanced"))
     settings = run.recipe.download
-    plan = run.plan("images", settings.identity(), ["pairs", "matches", "balanced"], pairs.part_names())
+    consent = table(settings.consent_rules, settings.consent_off, settings.opt_out_directives).fingerprint
+    plan = run.plan(
+        "images", settings.identity(), ["pairs", "matches", "balanced"], pairs.part_names(), consent_rules=consent
+    )
     part = partial(
         download_part, pairs=pairs, matches=matches, balanced=balanced, target=run.dataset("images"), plan=plan,
         settings=settings,

@@ -88,6 +88,9 @@ class HostileWeb:
         """One path, one behaviour."""
         name = page.path.strip("/")
         stem, _, suffix = name.partition(".")
+        if name in ("robots.txt", ".well-known/tdmrep.json"):
+            self.send(page, b"no", status=404)
+            return
         if stem.startswith("ok") and suffix in self.formats:
             self.send(page, picture(self.formats[suffix], seed=int(stem.removeprefix("ok") or 0)))
         elif stem.isdigit():

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate import schema
-from curate.images import optout
 from curate.images.archive import ArchiveWriter, tar_name
+from curate.images.consent import Policy, Refusal
 from curate.images.fetching import Fetched, fetch
-from curate.images.status import OPTED_OUT, Ending
+from curate.images.status import Ending
 from curate.ledger import DROPPED, FAILED, KEPT, alive
 from curate.parts import committed, zipped
 from curate.recipe import Download
@@ -33,13 +33,13 @@ def download_part(
         "matches": (matches, ("lang",)),
         "balanced": (balanced, ("state", "baseline")),
     }
-    forbidden = optout.directives(settings.opt_out_directives)
+    policy = Policy.of(settings)
     before: dict[str, Fetched] = {}
     with target.write_part(part, plan.hash) as out:
         with target.sidecar(tar_name(part)) as file:
             archive = ArchiveWriter(file)
             for rows in regrouped(map(chosen, (tables for tables in zipped(part, inputs)))):
-                refusals = [optout.on_page(robots, forbidden) for robots in rows["page_robots"].to_pylist()]
+                refusals = [policy.on_page(robots) for robots in rows["page_robots"].to_pylist()]
                 wanted = _wanted(rows, refusals)
                 fetched = before | fetch([item for item in wanted if item[0] not in before], settings, archive.add)
                 out.write(_answered(rows, refusals, fetched))
@@ -71,17 +71,17 @@ def regrouped(tables: Iterator[pa.Table], size: int = BATCH) -> Iterator[pa.Tabl
         yield held.combine_chunks()
 
 
-def _wanted(rows: pa.Table, refusals: list[str | None]) -> list[tuple[str, str]]:
+def _wanted(rows: pa.Table, refusals: list[Refusal | None]) -> list[tuple[str, str]]:
     """(image_uid, url) of each image that some page of these rows allows, once, in order."""
     pairs = zip(rows["image_uid"].to_pylist(), rows["url"].to_pylist(), refusals, strict=True)
     return list(dict.fromkeys((image, url) for image, url, refusal in pairs if refusal is None))
 
 
-def _answered(rows: pa.Table, refusals: list[str | None], fetched: dict[str, Fetched]) -> pa.Table:
+def _answered(rows: pa.Table, refusals: list[Refusal | None], fetched: dict[str, Fetched]) -> pa.Table:
     """The table of `images` for these rows: what is known of the pair, and how its image ended."""
     known = schema.load("images")
     endings = [
-        fetched[image] if refusal is None else Fetched(Ending(OPTED_OUT, None, f"the page's meta robots: {refusal}"))
+        fetched[image] if refusal is None else Fetched(Ending(refusal.reason, None, str(refusal), refusal.rule))
         for image, refusal in zip(rows["image_uid"].to_pylist(), refusals, strict=True)
     ]
     facts = [end.facts for end in endings]
@@ -90,6 +90,7 @@ def _answered(rows: pa.Table, refusals: list[str | None], fetched: dict[str, Fet
         "reason": [end.ending.status for end in endings],
         "http_status": [end.ending.http_status for end in endings],
         "error": [end.ending.words for end in endings],
+        "opt_out": [end.ending.rule for end in endings],
     }
     for name in ("nbytes", "sha256", "width", "height", "format", "phash"):
         columns[name] = [None if fact is None else getattr(fact, name) for fact in facts]

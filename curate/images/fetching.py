@@ -17,8 +17,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curate.images import optout, web
+from curate.images import web
 from curate.images.addresses import Addresses
+from curate.images.consent import Policy
 from curate.images.decoding import ImageError, decode, open_image
 from curate.images.status import Ending, FetchError, heard
 from curate.recipe import Download
@@ -97,8 +98,7 @@ def limits(settings: Download) -> web.Limits:
         max_bytes=settings.max_bytes,
         timeout=settings.timeout,
         max_seconds=settings.max_seconds,
-        directives=optout.directives(settings.opt_out_directives),
-        user_agent=settings.user_agent,
+        policy=Policy.of(settings),
     )
 
 
@@ -140,7 +140,7 @@ def _download(
         save_caption=False, extract_exif=False, output_folder=folder, column_list=["image_uid", "url"],
         timeout=settings.timeout, number_sample_per_shard=len(images), oom_shard_count=1, compute_hash="sha256",
         verify_hash_type=None, encode_format="img", retries=settings.retries, user_agent_token=settings.user_agent,
-        disallowed_header_directives=sorted(bounds.directives) or None,
+        disallowed_header_directives=None,
     )  # fmt: skip
     try:
         with web.installed(web.Opener(bounds)):

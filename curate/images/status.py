@@ -4,9 +4,7 @@ import re
 from dataclasses import dataclass
 
 OPTED_OUT = "opted_out"
-_SAID = re.compile(r"^curate\[(?P<status>\w+) (?P<http>\d+|-)\] (?P<words>.*)$", re.DOTALL)
-_ROBOTS = "Use of image disallowed by X-Robots-Tag directive"
-"""img2dataset's own words; it has no code for it."""
+_SAID = re.compile(r"^curate\[(?P<status>\w+)(?::(?P<rule>\w+))? (?P<http>\d+|-)\] (?P<words>.*)$", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -16,6 +14,8 @@ class Ending:
     status: str | None
     http_status: int | None = None
     words: str | None = None
+    rule: str | None = None
+    """The rule of the consent table that forbids, where one does."""
 
 
 class FetchError(Exception):
@@ -24,21 +24,19 @@ class FetchError(Exception):
     Not an OSError: urllib would wrap one into an error of its own.
     """
 
-    def __init__(self, status: str, words: str, http_status: int | None = None):
+    def __init__(self, status: str, words: str, http_status: int | None = None, rule: str | None = None):
         # Unpaired surrogates would make img2dataset's parquet writer lose every later row of its shard.
         plain = words.encode("utf-8", "replace").decode("utf-8")[:200]
-        super().__init__(f"curate[{status} {http_status or '-'}] {plain}")
-        self.ending = Ending(status, http_status, plain)
+        super().__init__(f"curate[{status}{f':{rule}' if rule else ''} {http_status or '-'}] {plain}")
+        self.ending = Ending(status, http_status, plain, rule)
 
 
 def heard(message: str | None) -> Ending:
-    """The ending in an error message of img2dataset: ours, its opt-out, or `unexpected` with its words."""
+    """The ending in an error message of img2dataset: ours, or `unexpected` with its words."""
     if message is None:
         return Ending(None, 200)
     match = _SAID.match(message)
     if match:
         code = match["http"]
-        return Ending(match["status"], None if code == "-" else int(code), match["words"])
-    if message == _ROBOTS:
-        return Ending(OPTED_OUT, 200, message)
+        return Ending(match["status"], None if code == "-" else int(code), match["words"], match["rule"])
     return Ending("unexpected", None, message[:200])

@@ -20,8 +20,10 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from curate.images.addresses import Addresses
-from curate.images.optout import forbidden
-from curate.images.status import OPTED_OUT, FetchError
+from curate.images.consent import Policy, Refusal
+from curate.images.consent.origins import Response
+from curate.images.consent.robots import MAX_BYTES
+from curate.images.status import FetchError
 
 _CHUNK = 1 << 16
 _TRANSIENT = {"timeout", "connection_error", "dns_error", "http_5xx"}
@@ -38,9 +40,8 @@ class Limits:
     """Seconds without a byte."""
     max_seconds: float
     """Seconds from the first connection to the last byte."""
-    directives: frozenset[str] = frozenset()
-    """X-Robots-Tag directives that forbid the use."""
-    user_agent: str | None = None
+    policy: Policy | None = None
+    """What is asked before an image is asked for, and of each answer."""
 
 
 class _Bounded:
@@ -164,7 +165,8 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req: Any, *args: Any) -> Any:
         following: Any = super().redirect_request(req, *args)
         if following is not None:
-            following.deadline = req.deadline
+            following.deadline, following.consent = req.deadline, req.consent
+            self.parent.ask(following)  # type: ignore[attr-defined]  # the opener below
         return following
 
 
@@ -178,6 +180,8 @@ class Opener(urllib.request.OpenerDirector):
         super().__init__()
         self._limits = limits
         self._settled: dict[str, FetchError] = {}
+        self._plain = urllib.request.OpenerDirector()
+        self._plain.add_handler(_Handler(limits))
         handlers = (
             _Handler(limits),
             _Redirects(),
@@ -195,10 +199,12 @@ class Opener(urllib.request.OpenerDirector):
         url = request.full_url
         if url in self._settled:
             raise self._settled[url]
-        request.deadline = time.monotonic() + self._limits.max_seconds
+        request.consent = None
         try:
+            self.ask(request)
+            request.deadline = time.monotonic() + self._limits.max_seconds
             response = super().open(request, data, timeout or self._limits.timeout)
-            self._welcome(response)
+            self._welcome(response, request)
         except Exception as error:
             failure = classified(error)
             if failure.ending.status not in _TRANSIENT and failure.ending.http_status not in _TRANSIENT_HTTP:
@@ -206,17 +212,45 @@ class Opener(urllib.request.OpenerDirector):
             raise failure from error
         return response
 
-    def _welcome(self, response: Any) -> None:
+    def ask(self, request: Any) -> None:
+        """Asks the policy whether a request may be made; FetchError where not. Notes what allows the use."""
+        if self._limits.policy is None:
+            return
+        answer = self._limits.policy.ask_blocking(request.full_url, partial(self._get, headers=request.headers))
+        if answer.refusal is not None:
+            raise refused(answer.refusal)
+        request.consent = request.consent or answer.consent
+
+    def _get(self, url: str, headers: dict[str, str]) -> Response:
+        """One request without redirects, for files about an origin; the body is cut at what is read of such a file."""
+        request: Any = urllib.request.Request(url, headers=headers)
+        request.deadline = time.monotonic() + self._limits.max_seconds
+        try:
+            response: Any = self._plain.open(request, None, self._limits.timeout)
+            with response:
+                body = bytearray()
+                while len(body) <= MAX_BYTES and (chunk := response.read(_CHUNK)):
+                    body += chunk
+        except Exception as error:
+            raise classified(error) from error
+        return response.status, response.headers.items(), bytes(body)
+
+    def _welcome(self, response: Any, request: Any) -> None:
         """Closes and refuses an answer that has no image for us."""
-        forbids = forbidden(
-            response.headers.get_all("X-Robots-Tag", []), self._limits.directives, self._limits.user_agent
-        )
-        if response.status == 200 and not forbids:
+        policy = self._limits.policy
+        refusal = policy.on_response(response.headers.items(), request.consent) if policy else None
+        if response.status == 200 and refusal is None:
             return
         response.close()
-        if forbids:
-            raise FetchError(OPTED_OUT, f"X-Robots-Tag: {forbids}", response.status)
-        raise FetchError("http_other", f"HTTP {response.status}", response.status)
+        if response.status != 200:
+            raise FetchError("http_other", f"HTTP {response.status}", response.status)
+        raise refused(refusal, response.status)
+
+
+def refused(refusal: Refusal | None, http_status: int | None = None) -> FetchError:
+    """The FetchError of a refusal."""
+    assert refusal is not None
+    return FetchError(refusal.reason, refusal, refusal.http_status or http_status, refusal.rule)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from ipaddress import ip_address
 
 import pytest
 
-from curate.images import optout
 from curate.images.addresses import Addresses
 
 PRIVATE = (
@@ -35,31 +34,3 @@ def test_hosts_are_routed_by_pattern_and_port():
     rule = Addresses.parse(["127.0.0.1", "::1"], {"*.example:443": "[::1]:2", "*.Example": "127.0.0.1:1"})
     assert [place[:2] for _, place in rule.resolve("A.example", 80)] == [("127.0.0.1", 1)]
     assert [place[:2] for _, place in rule.resolve("a.example", 443)] == [("::1", 2)]
-
-
-AGAINST = optout.directives(["noai", "noimageai", "noindex", "noimageindex"])
-
-
-@pytest.mark.parametrize(
-    ("headers", "found"),
-    [
-        (["noai"], "noai"),
-        (["max-image-preview: large, NoIndex"], "noindex"),
-        (["noindex, unavailable_after: 25 Jun 2010 15:00:00 PST"], "noindex"),
-        (["none"], "none"),
-        (["all", "nofollow, noimageai"], "noimageai"),
-        (["testbot: noai"], "noai"),
-        ([" TestBot : follow, noai"], "noai"),
-        (["otherbot: noai"], None),
-        (["otherbot: noai, noindex"], None),
-        (["nofollow"], None),
-        ([], None),
-    ],
-)
-def test_robots_headers(headers, found):
-    assert optout.forbidden(headers, AGAINST, "TestBot") == found
-
-
-def test_meta_robots_and_none_without_noindex():
-    assert optout.on_page("index,noai", AGAINST) == "noai" and optout.on_page(None, AGAINST) is None
-    assert optout.on_page("none", optout.directives(["noai"])) is None

@@ -135,7 +135,13 @@ def test_words_survive_the_way_through_a_string():
     ending = heard(str(FetchError("http_4xx", "a\nline and a lone surrogate \ud800", 404)))
     assert (ending.status, ending.http_status, ending.words) == ("http_4xx", 404, "a\nline and a lone surrogate ?")
     assert heard("unknown url type: x").status == "unexpected"
-    assert heard("Use of image disallowed by X-Robots-Tag directive").status == "opted_out"
+    ending = heard(str(FetchError("opted_out", "X-Robots-Tag: noai", 200, "x_robots_tag")))
+    assert (ending.status, ending.http_status, ending.words, ending.rule) == (
+        "opted_out",
+        200,
+        "X-Robots-Tag: noai",
+        "x_robots_tag",
+    )
 
 
 def test_the_usual_opener_is_back_afterwards(hostile_web):
