@@ -165,7 +165,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req: Any, *args: Any) -> Any:
         following: Any = super().redirect_request(req, *args)
         if following is not None:
-            following.deadline, following.consent = req.deadline, req.consent
+            following.deadline, following.consents = req.deadline, req.consents
             self.parent.ask(following)  # type: ignore[attr-defined]  # the opener below
         return following
 
@@ -199,7 +199,7 @@ class Opener(urllib.request.OpenerDirector):
         url = request.full_url
         if url in self._settled:
             raise self._settled[url]
-        request.consent = None
+        request.consents = []
         try:
             self.ask(request)
             request.deadline = time.monotonic() + self._limits.max_seconds
@@ -219,7 +219,7 @@ class Opener(urllib.request.OpenerDirector):
         answer = self._limits.policy.ask_blocking(request.full_url, partial(self._get, headers=request.headers))
         if answer.refusal is not None:
             raise refused(answer.refusal)
-        request.consent = request.consent or answer.consent
+        request.consents.append(answer.consent)  # shared along redirects
 
     def _get(self, url: str, headers: dict[str, str]) -> Response:
         """One request without redirects, for files about an origin; the body is cut at what is read of such a file."""
@@ -231,6 +231,8 @@ class Opener(urllib.request.OpenerDirector):
                 body = bytearray()
                 while len(body) <= MAX_BYTES and (chunk := response.read(_CHUNK)):
                     body += chunk
+                if response.length and len(body) <= MAX_BYTES:
+                    raise http.client.IncompleteRead(b"", response.length)
         except Exception as error:
             raise classified(error) from error
         return response.status, response.headers.items(), bytes(body)
@@ -238,7 +240,9 @@ class Opener(urllib.request.OpenerDirector):
     def _welcome(self, response: Any, request: Any) -> None:
         """Closes and refuses an answer that has no image for us."""
         policy = self._limits.policy
-        refusal = policy.on_response(response.headers.items(), request.consent) if policy else None
+        refusal = (
+            policy.on_response(response.headers.items(), next(filter(None, request.consents), None)) if policy else None
+        )
         if response.status == 200 and refusal is None:
             return
         response.close()

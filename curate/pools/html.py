@@ -1,7 +1,7 @@
 """The images of an HTML page: addresses, lazy-loading attributes, `srcset`, `<picture>`, and the texts they carry."""
 
 from curate.pools import addresses, nesting
-from curate.pools.pages import ATTRIBUTES, BadRecord, Image, Page, directives
+from curate.pools.pages import ATTRIBUTES, METAS, BadRecord, Image, Page, directives
 
 LAZY = (
     "data-src", "data-original", "data-lazy-src", "data-lazy", "data-ll-src", "data-echo", "data-actualsrc",
@@ -36,8 +36,8 @@ def page(html: str, url: str) -> Page:
             base = base if base is not None else attributes.get("href")
         elif node.tag == "html":
             lang = attributes.get("lang") or attributes.get("xml:lang")
-        elif (attributes.get("name") or "").strip().lower() == "robots":
-            robots.append(attributes.get("content") or "")
+        elif (name := (attributes.get("name") or "").strip().lower()) in METAS:
+            robots.append((name, attributes.get("content") or ""))
     return Page(url, base, directives(robots), lang, images, "warc")
 
 

@@ -7,6 +7,9 @@ ATTRIBUTES = ("alt", "title", "data-image-title")
 KINDS = (*ATTRIBUTES, "figcaption", "og", "caption", "report", "label")
 """Where a text may stand, in order: a text that several of them give counts for the first."""
 
+METAS = frozenset({"robots", "tdm-reservation"})
+"""Names of the `<meta>`s in which a page says what may be done with it."""
+
 
 class BadRecord(ValueError):
     """A record that cannot be parsed; it counts as one, and the records around it are read on."""
@@ -28,7 +31,7 @@ class Page(NamedTuple):
     base: str | None
     """href of its first `<base>`, not yet resolved."""
     robots: str | None
-    """Directives of its meta robots: lower case, comma-separated."""
+    """Directives of its METAS: lower case, comma-separated."""
     lang: str | None
     """Language that it declares, as it writes it."""
     images: list[Image]
@@ -36,7 +39,10 @@ class Page(NamedTuple):
     """The name of its source, or what it was read from: warc or wat."""
 
 
-def directives(contents: list[str]) -> str | None:
-    """The directives of all meta robots of a page, each once, in order; None where there are none."""
-    words = [word.strip().lower() for content in contents for word in content.split(",")]
-    return ",".join(dict.fromkeys(word for word in words if word)) or None
+def directives(metas: list[tuple[str, str]]) -> str | None:
+    """The directives of a page's (name, content) of METAS, each once, in order; None where there are none.
+
+    Those of robots stand as they are, others behind their name (`tdm-reservation:1`).
+    """
+    words = [("" if n == "robots" else f"{n}:", word.strip().lower()) for n, text in metas for word in text.split(",")]
+    return ",".join(dict.fromkeys(name + word for name, word in words if word)) or None

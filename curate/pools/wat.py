@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from curate.pools import addresses
-from curate.pools.pages import ATTRIBUTES, BadRecord, Image, Page, directives
+from curate.pools.pages import ATTRIBUTES, METAS, BadRecord, Image, Page, directives
 
 _HTML = ("Envelope", "Payload-Metadata", "HTTP-Response-Metadata", "HTML-Metadata")
 
@@ -27,7 +27,7 @@ def page(block: bytes, url: str) -> Page | None:
     return Page(
         url=url,
         base=_string(head, "Base"),
-        robots=directives([content for name, content in named if name == "robots"]),
+        robots=directives([meta for meta in named if meta[0] in METAS]),
         lang=next((content for name, content in named if name in ("html@/lang", "html@/xml:lang")), None),
         images=[image for link in _list(metadata, "Links") if (image := _image(link)) is not None],
         source="wat",

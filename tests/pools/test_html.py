@@ -52,10 +52,10 @@ def test_images_without_script_count_and_those_in_text_do_not():
 def test_the_page_speaks_of_itself():
     page = html.page(
         '<html lang="de-AT"><head><base target=x><base href="/b/"><base href="/c/"><meta name=ROBOTS content="NoAI, noindex">'
-        '<meta name="robots" content=" noindex , nofollow"><meta name=description content=noimageai></head>',
+        '<meta name="robots" content=" noindex , nofollow"><meta name=description content=noimageai><meta name=TDM-Reservation content=" 1"></head>',
         "http://a.example/",
     )
-    assert (page.lang, page.base, page.robots) == ("de-AT", "/b/", "noai,noindex,nofollow")
+    assert (page.lang, page.base, page.robots) == ("de-AT", "/b/", "noai,noindex,nofollow,tdm-reservation:1")
     empty = html.page("", "http://a.example/")
     assert (empty.lang, empty.base, empty.robots, empty.images) == (None, None, None, [])
 

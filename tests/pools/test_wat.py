@@ -24,6 +24,7 @@ def test_links_of_images_become_images():
                 "Metas": [
                     {"name": "HTML@/lang", "content": "ja"},
                     {"name": "Robots", "content": "NoAI"},
+                    {"name": "tdm-reservation", "content": "0"},
                     {"http-equiv": "refresh", "content": "1"},
                 ],
             },
@@ -37,7 +38,7 @@ def test_links_of_images_become_images():
             ],
         }
     )
-    assert (found.base, found.robots, found.lang, found.source) == ("/b/", "noai", "ja", "wat")
+    assert (found.base, found.robots, found.lang, found.source) == ("/b/", "noai,tdm-reservation:0", "ja", "wat")
     assert found.images == [
         Image(("a.jpg",), (("alt", "A"), ("title", "T"), ("data-image-title", "D"))),
         Image(("b.jpg",), ()),

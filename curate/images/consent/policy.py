@@ -83,7 +83,7 @@ class Policy:
         for rule in self._metas if page_robots else ():
             said: Iterable[str]
             if rule.syntax == "directives":
-                said = statements.directives(page_robots or "", self._names)
+                said = statements.directives(page_robots or "", None)
             else:
                 named = (item.partition(":") for item in (page_robots or "").split(","))
                 said = [value.strip() for name, _, value in named if name.strip() == rule.field]

@@ -33,19 +33,20 @@ def plain(text: str, limit: int = MAX_WORDS) -> str:
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"
 
 
-def directives(text: str, agents: Collection[str], now: datetime | None = None) -> Iterator[str]:
+def directives(text: str, agents: Collection[str] | None, now: datetime | None = None) -> Iterator[str]:
     """The directives of a robots meta element or an X-Robots-Tag field that are meant for all robots or for `agents`.
 
-    `noindex, otherbot: noai, nofollow` tells all robots noindex, and otherbot alone the rest. `unavailable_after` is
+    `noindex, otherbot: noai, nofollow` tells all robots noindex, and otherbot alone the rest; where `agents` is None, as in a
+    page, no robot can be named. `unavailable_after` is
     yielded once its date has passed (RFC 822, RFC 850, ISO 8601; others are not understood).
     """
     text = text[:MAX_VALUE]
     # A date has commas and colons of its own, which must not look like directives and robots.
     addressed = True
     for item in _DATED.sub("", text).split(","):
-        match = _AGENT.fullmatch(item)
+        match = _AGENT.fullmatch(item) if agents is not None else None
         if match and match[1].lower() not in _VALUED:
-            addressed, item = match[1].lower() in agents, match[2]
+            addressed, item = match[1].lower() in (agents or ()), match[2]
         word = item.strip().lower()
         if word and addressed:
             yield word

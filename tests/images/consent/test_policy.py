@@ -176,7 +176,8 @@ def test_a_million_headers_of_one_name_are_not_all_read():
     ("robots", "rule"),
     [
         (None, None), ("", None), ("index,follow", None), ("noai,nofollow", "meta_robots"), ("none", "meta_robots"),
-        ("follow,tdm-reservation:1", "tdm_meta"), ("tdm-reservation:0", None), ("tdm-reservation:x", None), ("1", None),
+        ("follow,tdm-reservation:1", "tdm_meta"),
+        ("tdm-reservation:0,noai", "meta_robots"), ("tdm-reservation:0", None), ("tdm-reservation:x", None), ("1", None),
     ],
 )  # fmt: skip
 def test_on_the_page(robots, rule):
