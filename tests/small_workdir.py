@@ -261,6 +261,7 @@ def _image_rows(rows):
             "error": None if fetched else "<b>Not Found</b>", "nbytes": len(r.data) if fetched else None,
             "sha256": hashlib.sha256(r.data).hexdigest() if fetched else None, "width": 64 if fetched else None,
             "height": 48 if fetched else None, "format": "png" if fetched else None, "phash": None,
+            "opt_out": "robots_txt" if reason == "opted_out" else None,
         })  # fmt: skip
     return pa.Table.from_pylist(lists, schema=schema.load("images").arrow())
 

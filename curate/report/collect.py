@@ -9,6 +9,7 @@ import yaml
 
 from curate import __version__
 from curate.recipe import Recipe
+from curate.report.consent import consent
 from curate.report.entries import entries
 from curate.report.examples import examples
 from curate.report.funnel import datasets, funnel
@@ -37,6 +38,7 @@ def collect(workdir: str, recipe: Recipe) -> tuple[dict[str, Any], dict[str, str
         "training": training(workdir),
         "evaluation": evaluation(workdir),
         "pool": pool(workdir),
+        "consent": consent(workdir, recipe),
         "truth": truth(workdir, planted, models[0].name if models else None) if planted else None,
         "shards": shards(workdir),
     }

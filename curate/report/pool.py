@@ -29,10 +29,10 @@ def _pairs(pairs: Dataset) -> dict[str, Any] | None:
         return None
     hosts, kinds, sources, robots = Top(), Top(), Top(), Top()
     for table in pairs.batches(["url", "kind", "source", "page_robots"]):
-        hosts.add(_counted(host_of(table["url"])))
-        kinds.add(_counted(table["kind"]))
-        sources.add(_counted(table["source"]))
-        robots.add(_counted(table["page_robots"].drop_null()))
+        hosts.add(counted(host_of(table["url"])))
+        kinds.add(counted(table["kind"]))
+        sources.add(counted(table["source"]))
+        robots.add(counted(table["page_robots"].drop_null()))
     return {
         "hosts": _rows(hosts), "hosts_met": len(hosts.counts), "hosts_error": hosts.error,
         "kinds": _rows(kinds), "sources": _rows(sources), "robots": _rows(robots),
@@ -54,10 +54,10 @@ def _languages(matches: Dataset, balanced: Dataset) -> list[dict[str, Any]] | No
     decisions = balanced.batches(["state"]) if decided else None
     for table in matches.batches(["lang", "state"]):
         langs = pc.fill_null(table["lang"], "unknown")
-        found.add(_counted(langs))
-        matched.add(_counted(langs.filter(pc.equal(table["state"], "kept"))))
+        found.add(counted(langs))
+        matched.add(counted(langs.filter(pc.equal(table["state"], "kept"))))
         if decisions is not None:
-            kept.add(_counted(langs.filter(pc.equal(next(decisions)["state"], "kept"))))
+            kept.add(counted(langs.filter(pc.equal(next(decisions)["state"], "kept"))))
     return [
         {"name": lang, "pairs": n, "matched": matched.counts[lang], "kept": kept.counts[lang] if decided else None}
         for lang, n in found.most(TOP)
@@ -65,10 +65,10 @@ def _languages(matches: Dataset, balanced: Dataset) -> list[dict[str, Any]] | No
 
 
 def _downloads(images: Dataset) -> dict[str, Any] | None:
-    """Answers of servers, formats and bytes of distinct images, and hosts that failed or opted out most."""
+    """Answers of servers, formats and bytes of distinct images, and ways of failing, and hosts that failed most."""
     if images.manifest() is None:
         return None
-    answers, formats, failed, opted = Top(), Top(), Top(), Top()
+    answers, formats, failed, ways = Top(), Top(), Top(), Top()
     total, distinct, last = 0, 0, None
     for table in images.batches(["image_uid", "url", "state", "reason", "http_status", "format", "nbytes"]):
         # Rows of one image are adjacent, so an image is a change of image_uid: no set of all images is needed.
@@ -76,15 +76,16 @@ def _downloads(images: Dataset) -> dict[str, Any] | None:
         first = pc.not_equal(uids, pa.concat_arrays([pa.array([last], pa.string()), uids[:-1]]))
         table, last = table.filter(pc.fill_null(first, True)), uids[-1].as_py() if len(uids) else last
         distinct += len(table)
-        answers.add(_counted(table["http_status"].cast(pa.string()).fill_null("not asked, or no answer")))
+        answers.add(counted(table["http_status"].cast(pa.string()).fill_null("not asked, or no answer")))
         kept = table.filter(pc.equal(table["state"], "kept"))
-        formats.add(_counted(kept["format"].fill_null("unknown")))
+        formats.add(counted(kept["format"].fill_null("unknown")))
         total += pc.sum(kept["nbytes"]).as_py() or 0
-        failed.add(_counted(host_of(table.filter(pc.equal(table["state"], "failed"))["url"])))
-        opted.add(_counted(host_of(table.filter(pc.equal(table["reason"], "opted_out"))["url"])))
+        broken = table.filter(pc.equal(table["state"], "failed"))
+        failed.add(counted(host_of(broken["url"])))
+        ways.add(counted(broken["reason"].fill_null("unknown")))
     return {
         "images": distinct, "bytes": total, "answers": _rows(answers), "formats": _rows(formats),
-        "failed_hosts": _rows(failed), "opted_out_hosts": _rows(opted),
+        "failures": _rows(ways), "failed_hosts": _rows(failed),
     }  # fmt: skip
 
 
@@ -93,11 +94,12 @@ def _shipped(shards: Dataset) -> list[dict[str, Any]] | None:
         return None
     hosts = Top()
     for table in shards.batches(["url"]):
-        hosts.add(_counted(host_of(table["url"])))
+        hosts.add(counted(host_of(table["url"])))
     return _rows(hosts)
 
 
-def _counted(values: pa.ChunkedArray | pa.Array) -> Counter[str]:
+def counted(values: pa.ChunkedArray | pa.Array) -> Counter[str]:
+    """How often each value stands in a column."""
     counts = pc.value_counts(values)
     return Counter(dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True)))
 

@@ -98,7 +98,7 @@ def test_hosts_languages_and_answers(small_workdir, small_rows):
     downloads = account["downloads"]
     assert downloads["images"] == len({row.image for row in small_rows})
     assert downloads["bytes"] == sum(map(len, {row.image: row.data for row in small_rows if row.data}.values()))
-    assert downloads["opted_out_hosts"] == [{"name": "optout.example", "rows": 1}]
+    assert downloads["failures"] == [{"name": "http_4xx", "rows": 2}]
     assert account["languages"][0]["matched"] == sum(row.match is None for row in small_rows)
 
 
