@@ -45,6 +45,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return plain
 
 
+class Table(Settings, frozen=True, kw_only=True):
+    """How the tables of a source are read."""
+
+    # Where the file is kept: what is in it stands among a dataset's inputs.
+    runtime: ClassVar[tuple[str, ...]] = ("subset",)
+
+    columns: dict[str, str] = {}
+    """Our name of a column: theirs (`{text: my_caption}`), where `schemas/pairs.yaml` lists no alias. A kind of text (`alt`, `title`,
+    `figcaption`, ...) may stand for `text`: then each column is a text of its own. Tables without a header have f0, f1, ..."""
+    subset: str | None = None
+    """A `.npy` of sorted uids as DataComp writes them (dtype `u8,u8`): only pairs whose uid is in it are kept."""
+
+    def __post_init__(self) -> None:
+        from curate.pools.table_columns import check_names
+
+        check_names(self.columns)
+
+
 class Source(Settings, frozen=True, kw_only=True):
     """A named part of the pool: files of one kind, and how much of them is taken."""
 
@@ -59,6 +77,8 @@ class Source(Settings, frozen=True, kw_only=True):
     """What its files are; `auto` goes by their names: see `curate.pools.readers`."""
     files: Count | None = None
     """So many of its files, drawn by the recipe's seed without replacement; all by default."""
+    table: Table | None = None
+    """What its tables need beyond the names of columns that are known."""
 
 
 class Extract(Settings, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """Reads `schemas/`: the one place where columns, reasons and statuses are defined. Holds tables to them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -51,6 +51,8 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dropped: dict[str, str]
     failed: dict[str, str]
     aligned_with: str | None = None
+    texts: dict[str, str] = {}
+    """Columns that hold one of several texts of a row, as tables name them, and the kind of each."""
 
     def arrow(self, embedding_width: int | None = None) -> pa.Schema:
         """The Arrow schema. Datasets with embeddings need their width."""
@@ -98,10 +100,14 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         fields = [pa.field(n, c.type, self.columns[n].nullable) for n, c in zip(self.columns, columns, strict=True)]
         return pa.Table.from_arrays(columns, schema=pa.schema(fields))
 
-    def renames(self, names: list[str]) -> dict[str, str]:
-        """For columns that came in under another name of the field: {their name: ours}."""
-        ours = {alias: name for name, column in self.columns.items() for alias in column.aliases}
-        return {name: ours[name] for name in names if name in ours and ours[name] not in names}
+    def renames(self, names: Sequence[str]) -> dict[str, str]:
+        """For columns that came in under another name of the field: {their name: ours}; of several, the alias that is listed first."""
+        found = {}
+        for ours, column in self.columns.items():
+            alias = next((alias for alias in column.aliases if alias in names), None)
+            if alias is not None and ours not in names:
+                found[alias] = ours
+        return found
 
     @property
     def fingerprint(self) -> Mapping[str, Any]:

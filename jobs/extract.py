@@ -26,16 +26,14 @@ def run(run: engine.Run) -> Manifest:
     """Makes `pairs` of the files that extract.inputs and extract.sources name."""
     settings = run.recipe.extract
     files = inputs.expand(settings)
-    for file in files:
-        readers.kind(file)  # A file that nothing reads is said before the others are read.
-    pool = inputs.identity(files)
-    plan = run.plan("pairs", settings.identity(), [], [part_name(i) for i in range(settings.parts)], pool=pool)
+    marks = {"pool": inputs.identity(files), **readers.check(files)}
+    plan = run.plan("pairs", settings.identity(), [], [part_name(i) for i in range(settings.parts)], **marks)
     staged = run.dataset("pairs-read")
 
     def read() -> Manifest:
         limits = {name: value for name, value in settings.identity().items() if name != "parts"}
         names = [part_name(i) for i in range(len(files))]
-        reading = run.plan(staged.name, limits, [], names, pool=pool)
+        reading = run.plan(staged.name, limits, [], names, **marks)
         by_name = dict(zip(names, files, strict=True))
         function = partial(_read, files=by_name, settings=settings, target=staged, plan=reading)
         return run.make(reading, lambda missing: engine.spark_parts(run.engines, function, missing))

@@ -51,7 +51,7 @@ class Account:
 
     def ledger(self) -> Ledger:
         gone = self.dropped.total() + self.failed.total()
-        counts = (dict(sorted(counter.items())) for counter in (self.dropped, self.failed, self.notes))
+        counts = (dict(sorted((+counter).items())) for counter in (self.dropped, self.failed, self.notes))
         dropped, failed, notes = counts
         return Ledger(rows_in=self.kept + gone, kept=self.kept, dropped=dropped, failed=failed, notes=notes)
 

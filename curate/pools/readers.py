@@ -1,24 +1,27 @@
 """Which reader a file of a pool goes to.
 
 A reader is a plain function: a file in, tables of the schema of `pairs` out, what became of everything else in the account. It
-raises what the storage raises (a lost connection is no fault of the data), and nothing else: bytes that cannot be read cost
-themselves alone, and stand in the account as `bad_record` with the place where they are.
+raises what the storage raises (a lost connection is no fault of the data), and what the recipe has to say (the columns of a table).
+Bytes that cannot be read cost themselves alone, and stand in the account as `bad_record` with the place where they are.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pyarrow as pa
 
 from curate import CurateError
-from curate.pools import archive
+from curate.pools import archive, tables
 from curate.pools.candidates import Account
 from curate.pools.inputs import Input
 from curate.recipe import Extract
 
 Reader = Callable[[Input, Extract, Account], Iterator[pa.Table]]
 
-READERS: dict[str, Reader] = {"archive": archive.read}
-SUFFIXES = {"archive": (".warc", ".warc.gz", ".warc.zst", ".warc.lz4", ".wat", ".wat.gz")}
+READERS: dict[str, Reader] = {"archive": archive.read, "table": tables.read}
+SUFFIXES = {
+    "archive": (".warc", ".warc.gz", ".warc.zst", ".warc.lz4", ".wat", ".wat.gz"),
+    "table": tables.SUFFIXES,
+}
 """What files are called that a reader takes by itself."""
 
 
@@ -44,3 +47,19 @@ def kind(file: Input) -> str:
             "extract.sources: [{name: ..., inputs: [...], reader: archive}]"
         )
     return found[0]
+
+
+def check(files: Iterable[Input]) -> dict[str, str]:
+    """Says before anything is read which file nothing reads, and what other files the sources read.
+
+    For each of these what it is, and what is in it. Raises ReaderError, TableError.
+    """
+    marks = {}
+    sources: set[str] = set()
+    for file in files:
+        kind(file)
+        if file.source and file.source.name not in sources:
+            sources.add(file.source.name)
+            if said := tables.mark(file):
+                marks[f"subset of {file.source.name}"] = said
+    return marks
