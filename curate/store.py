@@ -317,6 +317,7 @@ class PartWriter:
             compression="zstd",
             use_dictionary=repeating,
             write_statistics=repeating,
+            column_encoding=dict.fromkeys(self._schema.uids(), "DELTA_LENGTH_BYTE_ARRAY"),
             store_schema=wide,
         )
 
