@@ -63,6 +63,32 @@ class Table(Settings, frozen=True, kw_only=True):
         check_names(self.columns)
 
 
+class Pmc(Settings, frozen=True, kw_only=True):
+    """Which figures of PubMed Central are taken; see `curate.pools.pmc`. An empty list takes all."""
+
+    # Where the tables are kept: what is in them stands among the dataset's inputs.
+    runtime: ClassVar[tuple[str, ...]] = ("license_table", "mesh_table", "label_table")
+
+    licenses: tuple[Literal["commercial", "noncommercial", "other"], ...] = ()
+    """PMC's groups: CC0, CC BY, CC BY-SA, CC BY-ND; CC BY-NC and its kin; licences of other words, or none."""
+    mesh_terms: tuple[str, ...] = ()
+    """MeSH descriptors of which an article has one at least, in any case of letters."""
+    labels: tuple[str, ...] = ()
+    """Cluster labels of which an image has one at least, by `label_table`."""
+    license_table: str | None = None
+    """CSV or Parquet with the licence of each article, which overrides the article's own words: PMC's `oa_file_list.csv`."""
+    mesh_table: str | None = None
+    """CSV or Parquet with the columns pmcid and mesh_terms (several separated by `;`): PMC's articles mostly lack them."""
+    label_table: str | None = None
+    """CSV or Parquet with the columns pmcid, file and label."""
+
+    def __post_init__(self) -> None:
+        if self.labels and not self.label_table:
+            raise ValueError(
+                f"pmc.labels wants {', '.join(self.labels)}, and pmc.label_table names no table that labels images"
+            )
+
+
 class Source(Settings, frozen=True, kw_only=True):
     """A named part of the pool: files of one kind, and how much of them is taken."""
 
@@ -79,6 +105,8 @@ class Source(Settings, frozen=True, kw_only=True):
     """So many of its files, drawn by the recipe's seed without replacement; all by default."""
     table: Table | None = None
     """What its tables need beyond the names of columns that are known."""
+    pmc: Pmc | None = None
+    """For the reader `pmc`."""
 
 
 class Extract(Settings, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from urllib.parse import quote
 
 import ada_url
 
@@ -18,6 +19,11 @@ def absolute(address: str, base: str | None) -> str:
     """
     url = ada_url.join_url(base, address) if base else ada_url.normalize_url(address)
     return url.partition("#")[0]
+
+
+def held(file: str, member: str) -> str:
+    """The URL of an image that is at hand and has none: `held:///<file>/<member>`."""
+    return f"held:///{quote(file)}/{quote(member)}"
 
 
 def candidates(srcset: str) -> list[tuple[str, float]]:

@@ -10,17 +10,18 @@ from collections.abc import Callable, Iterable, Iterator
 import pyarrow as pa
 
 from curate import CurateError
-from curate.pools import archive, tables
+from curate.pools import archive, pmc, tables
 from curate.pools.candidates import Account
 from curate.pools.inputs import Input
 from curate.recipe import Extract
 
 Reader = Callable[[Input, Extract, Account], Iterator[pa.Table]]
 
-READERS: dict[str, Reader] = {"archive": archive.read, "table": tables.read}
+READERS: dict[str, Reader] = {"archive": archive.read, "table": tables.read, "pmc": pmc.read}
 SUFFIXES = {
     "archive": (".warc", ".warc.gz", ".warc.zst", ".warc.lz4", ".wat", ".wat.gz"),
     "table": tables.SUFFIXES,
+    "pmc": (".nxml", ".tar.gz"),
 }
 """What files are called that a reader takes by itself."""
 
@@ -62,4 +63,7 @@ def check(files: Iterable[Input]) -> dict[str, str]:
             sources.add(file.source.name)
             if said := tables.mark(file):
                 marks[f"subset of {file.source.name}"] = said
+            if file.source.pmc:
+                named = pmc.tables.marks(file.source.pmc)
+                marks |= {f"{name} of {file.source.name}": mark for name, mark in named.items()}
     return marks
