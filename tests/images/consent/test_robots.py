@@ -79,6 +79,14 @@ def test_the_rfcs_example_5_2_of_the_longest_match():
     assert not allowed(text, "/example/page/disallowed.gif", "foobot") and allowed(text, "/example/page/x", "foobot")
 
 
+@pytest.mark.parametrize("rules", [["/*x", "/*bcd", "/abc"], ["/abc", "/*bcd", "/*x"], ["/*bcd", "/*x", "/abc"]])
+def test_the_longest_match_does_not_hang_on_the_order_of_lines(rules):
+    lines = [f"{'disallow' if rule == '/*bcd' else 'allow'}: {rule}" for rule in rules]
+    assert not allowed("user-agent: *\n" + "\n".join(lines), "/abcd") and allowed(
+        "user-agent: *\n" + "\n".join(lines), "/abc"
+    )
+
+
 def test_groups_of_one_token_are_merged():
     text = "user-agent: a\ndisallow: /1\n\nuser-agent: b\ndisallow: /2\n\nUSER-AGENT: A\ndisallow: /3"
     assert [allowed(text, f"/{n}", "a") for n in (1, 2, 3)] == [False, True, False]
