@@ -89,6 +89,37 @@ class Pmc(Settings, frozen=True, kw_only=True):
             )
 
 
+class Labels(Settings, frozen=True, kw_only=True):
+    """How the labelled images of a source are read and spoken of; see `curate.pools.labels`."""
+
+    templates: tuple[str, ...] = ()
+    """Captions with `{label}` in them, each a text of its own of each image; ten neutral ones by default."""
+    names: dict[str, str] = {}
+    """A label as the set writes it: what stands in the caption (`{mel: melanoma}`); by default `_` becomes a blank."""
+    report: Literal["prefer", "also"] = "prefer"
+    """Where an image has a report or a caption: that alone, or captions of its labels as well."""
+    columns: dict[str, str] = {}
+    """Our name of a column (image, label, report, caption): theirs, where it is none that is known."""
+    label_columns: tuple[str, ...] = ()
+    """Columns that are labels, where several are: 1 means that the image has the column's name."""
+    separator: str = "|"
+    """Between several labels in one column; empty: a column holds one label."""
+    images: str = ""
+    """Folder of the images, from the folder of the table (ROCO: `images`)."""
+    suffix: str = ".jpg"
+    """Of images that a table names without one (ROCO: `ROCO_00001`)."""
+    facts: dict[Name, str] = {}
+    """Files beside the table that say more of its images, by the fact's name (`{keywords: keywords.txt, cuis: cuis.txt}`)."""
+
+    def __post_init__(self) -> None:
+        from curate.pools import label_texts
+
+        label_texts.check(self.templates)
+        for ours in self.columns:
+            if ours not in label_texts.COLUMNS:
+                raise ValueError(f"labels.columns: {ours!r} is none of ours: {nearest(ours, label_texts.COLUMNS)}")
+
+
 class Source(Settings, frozen=True, kw_only=True):
     """A named part of the pool: files of one kind, and how much of them is taken."""
 
@@ -105,6 +136,8 @@ class Source(Settings, frozen=True, kw_only=True):
     """So many of its files, drawn by the recipe's seed without replacement; all by default."""
     table: Table | None = None
     """What its tables need beyond the names of columns that are known."""
+    labels: Labels | None = None
+    """For the reader `labels`."""
     pmc: Pmc | None = None
     """For the reader `pmc`."""
 

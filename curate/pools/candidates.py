@@ -14,12 +14,14 @@ from curate.ledger import Ledger
 from curate.pools.addresses import absolute
 from curate.pools.pages import Image, Page
 from curate.recipe import Extract
+from curate.store import ROW_GROUP
 from curate.uid import image_uid, pair_uid
 
 # NUL (as HTML does), the other C0 controls that are no blanks, and lone surrogates: none can be stored as text.
 _BROKEN = re.compile("[\x00-\x08\x0b\x0e-\x1f\ud800-\udfff]")
 MAX_LANG, MAX_ROBOTS = 64, 1024
 """Characters kept of what a page says of itself; it is repeated in each of its rows."""
+MAX_FACTS = 64 * 2**20
 MAX_BREAKS = 100
 """Broken places that are listed for one file."""
 
@@ -64,7 +66,7 @@ class Row(NamedTuple):
     url: str
     text: str
     kind: str
-    page_url: str
+    page_url: str | None
     page_robots: str | None
     page_lang: str | None
     source: str
@@ -80,6 +82,20 @@ def table(rows: list[Row]) -> pa.Table:
     arrow = schema.load("pairs").arrow()
     columns = list(zip(*rows, strict=True)) or [()] * len(arrow)
     return pa.Table.from_arrays([pa.array(c, f.type) for c, f in zip(columns, arrow, strict=True)], schema=arrow)
+
+
+def tables(found: Iterable[Row]) -> Iterator[pa.Table]:
+    """Rows in tables of at most ROW_GROUP, and of about MAX_FACTS characters of facts."""
+    waiting: list[Row] = []
+    size = 0
+    for row in found:
+        waiting.append(row)
+        size += len(row.facts or "")
+        if len(waiting) == ROW_GROUP or size > MAX_FACTS:
+            yield table(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield table(waiting)
 
 
 def rows(page: Page, file: str, offset: int, settings: Extract, account: Account) -> Iterator[Row]:

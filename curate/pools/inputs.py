@@ -32,7 +32,7 @@ def expand(settings: Extract) -> list[Input]:
     found: dict[str, tuple[int, Source | None]] = {}
     for where, patterns, source in _listed(settings):
         for index, pattern in enumerate(patterns):
-            sizes = _matches(pattern)
+            sizes = _matches(pattern, source is not None and source.reader == "labels")
             if not sizes:
                 raise RecipeError(
                     f"{where}[{index}]: {pattern!r} matches no file; give paths, globs (`pool/*.warc.gz`) or "
@@ -62,14 +62,35 @@ def identity(files: Sequence[Input]) -> str:
     return f"{len(files)} files of {sum(file.size for file in files)} bytes, {xxhash.xxh3_128_hexdigest(msgspec.json.encode(marks))}"
 
 
-def _matches(pattern: str) -> dict[str, int]:
+def _matches(pattern: str, folders: bool) -> dict[str, int]:
+    """The files that a pattern means, with their sizes; and where `folders` count, each folder of images with that of all in it."""
     fs, path = fsspec.core.url_to_fs(pattern)
     found: dict[str, dict[str, Any]]
     if any(sign in path for sign in "*?["):
         found = fs.glob(path, detail=True)
     else:
         found = {path: fs.info(path)} if fs.exists(path) else {}
-    return {fs.unstrip_protocol(p): int(info["size"]) for p, info in found.items() if info["type"] == "file"}
+    sizes = {fs.unstrip_protocol(p): int(info["size"]) for p, info in found.items() if info["type"] == "file"}
+    for path, info in found.items() if folders else ():
+        if info["type"] == "directory" and not info.get("islink"):
+            sizes |= {f"{fs.unstrip_protocol(inner)}/": size for inner, size in _folders(fs, path.rstrip("/"))}
+    return sizes
+
+
+def _folders(fs: Any, path: str) -> Iterator[tuple[str, int]]:
+    """The folders that hold files, at a path and below, with the size of all their files; links are not followed."""
+    waiting = [path]
+    while waiting:
+        folder, size, has_files = waiting.pop(), 0, False
+        for entry in fs.ls(folder, detail=True):
+            if entry.get("islink") or entry["name"].rstrip("/") == folder:
+                continue
+            if entry["type"] == "directory":
+                waiting.append(entry["name"].rstrip("/"))
+            else:
+                size, has_files = size + int(entry["size"]), True
+        if has_files:
+            yield folder, size
 
 
 def _names(paths: Sequence[str]) -> dict[str, str]:

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Iterator
 import pyarrow as pa
 
 from curate import CurateError
-from curate.pools import archive, pmc, tables
+from curate.pools import archive, label_tables, labels, pmc, tables
 from curate.pools.candidates import Account
 from curate.pools.inputs import Input
 from curate.recipe import Extract
 
 Reader = Callable[[Input, Extract, Account], Iterator[pa.Table]]
 
-READERS: dict[str, Reader] = {"archive": archive.read, "table": tables.read, "pmc": pmc.read}
+READERS: dict[str, Reader] = {"archive": archive.read, "table": tables.read, "pmc": pmc.read, "labels": labels.read}
 SUFFIXES = {
     "archive": (".warc", ".warc.gz", ".warc.zst", ".warc.lz4", ".wat", ".wat.gz"),
     "table": tables.SUFFIXES,
@@ -55,10 +55,11 @@ def check(files: Iterable[Input]) -> dict[str, str]:
 
     For each of these what it is, and what is in it. Raises ReaderError, TableError.
     """
-    marks = {}
+    marks: dict[str, str] = {}
     sources: set[str] = set()
     for file in files:
-        kind(file)
+        if kind(file) == "labels":
+            marks |= label_tables.marks(file)
         if file.source and file.source.name not in sources:
             sources.add(file.source.name)
             if said := tables.mark(file):

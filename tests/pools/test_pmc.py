@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from curate import recipe, schema
-from curate.pools import pmc, readers
+from curate.pools import candidates, pmc, readers
 from curate.pools.candidates import Account
 from curate.pools.inputs import Input
 from curate.pools.pmc import members
@@ -240,7 +240,7 @@ def test_other_files_and_figures_without_text_or_picture_have_reasons(read, tmp_
 
 def test_tables_are_cut_where_facts_are_long(read, tmp_path, monkeypatch):
     (tmp_path / "f1.jpg").write_bytes(jpeg())
-    monkeypatch.setattr(pmc, "MAX_FACTS", 1500)
+    monkeypatch.setattr(candidates, "MAX_FACTS", 1500)
     (tmp_path / "toy.nxml").write_text(article(*[figure("f1", f"<p>{n}</p>") for n in range(9)]))
     file = Input(str(tmp_path / "toy.nxml"), "toy.nxml", 0)
     sizes = [len(table) for table in pmc.read(file, Extract(inputs=("x",)), Account())]

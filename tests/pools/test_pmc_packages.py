@@ -10,10 +10,10 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 
-from curate.pools import pmc
+from curate.pools import files, pmc
 from curate.pools.candidates import Account
 from curate.pools.inputs import Input
-from curate.pools.pmc import files, members, package
+from curate.pools.pmc import members, package
 from curate.recipe import Extract
 from tests.jats import add, article, figure, jpeg
 from tests.jats import package as packed

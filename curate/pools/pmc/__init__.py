@@ -9,21 +9,18 @@ from collections.abc import Iterator
 import fsspec
 import pyarrow as pa
 
-from curate.pools import candidates
+from curate.pools import candidates, files
+from curate.pools.beside import names_beside
 from curate.pools.candidates import Account
 from curate.pools.inputs import Input
 from curate.pools.pages import BadRecord
-from curate.pools.pmc import files, jats, package, tables
-from curate.pools.pmc.beside import names_beside
+from curate.pools.pmc import jats, package, tables
 from curate.pools.pmc.package import PackageError
 from curate.pools.pmc.rows import Rows
 from curate.recipe import Extract
-from curate.store import ROW_GROUP
 
 ARTICLES = (".nxml", ".xml")
 PACKAGES = (".tar.gz", ".tgz", ".tar")
-MAX_FACTS = 64 * 2**20
-"""Characters of facts in a table; a table holds at most ROW_GROUP rows."""
 MAX_WAITING = 1000
 """Articles of one folder of a package that wait for the names of its images."""
 MAX_IMAGES = 200_000
@@ -48,20 +45,7 @@ def read(file: Input, settings: Extract, account: Account) -> Iterator[pa.Table]
     else:
         account.notes["other_files"] += 1
         return
-    yield from _tables(found)
-
-
-def _tables(found: Iterator[candidates.Row]) -> Iterator[pa.Table]:
-    waiting: list[candidates.Row] = []
-    size = 0
-    for row in found:
-        waiting.append(row)
-        size += len(row.facts or "")
-        if len(waiting) == ROW_GROUP or size > MAX_FACTS:
-            yield candidates.table(waiting)
-            waiting, size = [], 0
-    if waiting:
-        yield candidates.table(waiting)
+    yield from candidates.tables(found)
 
 
 def _article(file: Input, settings: Extract, account: Account, rows: Rows) -> Iterator[candidates.Row]:

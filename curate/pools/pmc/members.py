@@ -1,21 +1,13 @@
 """The bytes of images that rows of this reader name as `member`: of a package, which is unfolded once for all of them, or of the
 article's folder."""
 
-import os
-import stat
 from collections.abc import Iterable, Iterator
 
 import fsspec
 
-from curate.pools.pmc import files, package
-from curate.pools.pmc.beside import is_local
+from curate.pools.beside import LIMIT, MemberError, read_beside
+from curate.pools.pmc import package
 from curate.pools.pmc.package import PackageError
-
-LIMIT = 64 * 2**20
-
-
-class MemberError(ValueError):
-    """A member that is not there, is no file of its own, or is larger than asked for; the message says which."""
 
 
 def open_member(path: str, member: str, offset: int = 0, limit: int = LIMIT) -> bytes:
@@ -37,7 +29,10 @@ def read_members(path: str, wanted: Iterable[str], limit: int = LIMIT) -> Iterat
     names = list(dict.fromkeys(wanted))
     if not path.lower().endswith((".tar.gz", ".tgz", ".tar")):
         for name in names:
-            yield name, _beside(path, name, limit)
+            try:
+                yield name, read_beside(path, name, limit)
+            except MemberError as error:
+                yield name, error
         return
     missing = set(names)
     problem = "the package has no such member"
@@ -62,18 +57,3 @@ def _read(path: str, member: package.Member, limit: int) -> bytes | MemberError:
         return member.read()
     except PackageError as error:
         return MemberError(f"{path}: {error}")
-
-
-def _beside(path: str, name: str, limit: int) -> bytes | MemberError:
-    if files.safe(name) != name or "/" in name:
-        return MemberError(f"{path}: {name!r} is no name of a file beside it")
-    fs, plain = fsspec.core.url_to_fs(path)
-    file = f"{plain.rpartition('/')[0]}/{name}"
-    try:
-        if is_local(fs) and not stat.S_ISREG(os.lstat(file).st_mode):
-            return MemberError(f"{file}: is a link, or no file")
-        with fs.open(file, "rb") as opened:
-            data = opened.read(limit + 1)
-    except (FileNotFoundError, IsADirectoryError) as error:
-        return MemberError(f"{file}: {error}")
-    return MemberError(f"{file}: more than {limit} bytes") if len(data) > limit else data

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from typing import IO, Any, BinaryIO, NamedTuple
 
-from curate.pools.pmc import files
+from curate.pools import files
 
 MAX_RATIO, ALLOWANCE = 100, 64 * 2**20
 """A package may unfold to ALLOWANCE bytes and MAX_RATIO times its size; images hardly unfold, XML to about eight times."""

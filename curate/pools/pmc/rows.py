@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from curate.pools import addresses
+from curate.pools import addresses, files
 from curate.pools.candidates import Account, Row, repaired
 from curate.pools.inputs import Input
-from curate.pools.pmc import facts, files, licenses, meta, tables
+from curate.pools.pmc import facts, licenses, meta, tables
 from curate.pools.pmc.jats import Article, Figure
 from curate.pools.pmc.meta import License
 from curate.recipe import Extract, Pmc
@@ -72,7 +72,7 @@ class Rows:
             url=url,
             text=text,
             kind="caption",
-            page_url=facts.page_url(pmcid) if pmcid else None,  # type: ignore[arg-type]
+            page_url=facts.page_url(pmcid) if pmcid else None,
             page_robots=None,
             page_lang=(article.lang or "")[:MAX_LANG] or None,
             source=self._file.source.name if self._file.source else "pmc",
