@@ -129,7 +129,7 @@ class Source(Settings, frozen=True, kw_only=True):
     name: Name
     """What its rows call it (`source`)."""
     inputs: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
-    """Paths, globs, fsspec URLs, or lists of these (`wat.paths.gz`)."""
+    """Paths, globs, fsspec URLs, or lists of these (`wat.paths.gz`); of labelled images also folders."""
     reader: Literal["auto", "archive", "table", "tar", "pmc", "labels"] = "auto"
     """What its files are; `auto` goes by their names: see `curate.pools.readers`."""
     files: Count | None = None

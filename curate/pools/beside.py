@@ -17,7 +17,7 @@ class MemberError(ValueError):
 
 
 def names_beside(path: str) -> list[str]:
-    """The images in the folder of a file (of a folder, where the path ends in `/`), by name; no links."""
+    """The images in the folder of a file (of a folder, where the path ends in `/`), by name; no links (their type is their own)."""
     fs, parent = _folder(path)
     changed = str(fs.info(parent).get("mtime")) if is_local(fs) else ""
     return _listed(fs, parent, changed)
@@ -60,6 +60,6 @@ def _check_no_link(parent: str, file: str) -> None:
 @lru_cache(maxsize=1)
 def _listed(fs: Any, parent: str, changed: str) -> list[str]:
     # One folder may hold the images of thousands of articles: it is listed once, not once an article.
-    found = (entry for entry in fs.ls(parent, detail=True) if entry["type"] == "file" and not entry.get("islink"))
+    found = (entry for entry in fs.ls(parent, detail=True) if entry["type"] == "file")
     names = (str(entry["name"]).rpartition("/")[2] for entry in found)
     return sorted(name for name in names if files.is_image(name) and files.safe(name))

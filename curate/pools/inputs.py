@@ -72,7 +72,7 @@ def _matches(pattern: str, folders: bool) -> dict[str, int]:
         found = {path: fs.info(path)} if fs.exists(path) else {}
     sizes = {fs.unstrip_protocol(p): int(info["size"]) for p, info in found.items() if info["type"] == "file"}
     for path, info in found.items() if folders else ():
-        if info["type"] == "directory" and not info.get("islink"):
+        if info["type"] == "directory":
             sizes |= {f"{fs.unstrip_protocol(inner)}/": size for inner, size in _folders(fs, path.rstrip("/"))}
     return sizes
 

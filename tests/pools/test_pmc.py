@@ -96,16 +96,23 @@ def test_a_package_is_read_whatever_the_order_of_its_files(read, mode, last):
 def test_articles_of_one_package_have_the_images_of_their_own_folders(read):
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz") as tar:
-        for number in (1, 2):
+        for number in (1, 2, 3):
             add(tar, f"PMC{number}/a.nxml", article(figure("f1"), pmcid=None, pmid=None))
-            add(tar, f"PMC{number}/data.xml", "<supplement/>")
+            add(tar, f"PMC{number}/data.xml", "<supplement>no XML that anybody needs")
             if number == 2:
                 add(tar, f"PMC{number}/f1.jpg", jpeg())
     rows, account = read(out.getvalue(), "all.tar.gz")
     assert members_of(rows) == ["PMC2/f1.jpg"]
     assert rows[0]["facts"]["pair_id"] == "PMC2_f1"
-    assert account.dropped == {"no_member": 1}
-    assert (account.notes["articles"], account.notes["other_records"]) == (2, 2)
+    assert account.dropped == {"no_member": 2} and not account.failed
+    assert (account.notes["articles"], account.notes["other_records"]) == (3, 3)
+
+
+def test_many_articles_in_one_folder_do_not_wait_for_each_other(read, monkeypatch):
+    monkeypatch.setattr(pmc, "MAX_WAITING", 2)
+    several = [(f"PMC{n}.xml", article(figure("f1", f"<p>{n}</p>"), pmcid=f"PMC{n}")) for n in range(5)]
+    rows, _ = read(package([("f1.jpg", jpeg()), *several], folder=""))
+    assert [row["text"] for row in rows] == ["0", "1", "2", "3", "4"]
 
 
 def test_an_article_without_a_number_has_an_address_of_its_own(read, tmp_path):

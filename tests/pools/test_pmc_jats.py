@@ -109,6 +109,11 @@ def test_mentions_are_the_paragraphs_that_refer_to_a_figure():
     assert (len(first.mentions), max(map(len, first.mentions))) == (jats.MAX_MENTIONS, jats.MAX_MENTION)
 
 
+def test_a_paragraph_goes_on_behind_a_figure_inside_it():
+    found = one(f'<p>Before <xref ref-type="fig" rid="f1">1</xref>, {figure("f1")} and behind.</p>')
+    assert found.figures[0].mentions == ["Before 1, and behind."]
+
+
 def test_metadata_keywords_and_mesh():
     found = one(front=(
         '<article-categories><subj-group><subject>Toys</subject><subj-group><subject>Wood</subject></subj-group></subj-group>'
