@@ -1,10 +1,11 @@
-"""Fetches the images of the pairs that balance kept or the baseline drew; every row comes back with a status (Ray)."""
+"""Fetches the images of the pairs that balance kept or the baseline drew; every row comes back with a status (Ray or Spark)."""
 
 import jobs  # noqa: F401 - before all others, see there
 
 # isort: split
 from functools import partial
 
+from curate.images.agent import require_contact
 from curate.images.consent.rules import table
 from curate.images.downloading import download_part
 from jobs import engine
@@ -13,6 +14,7 @@ from jobs import engine
 def run(run: engine.Run) -> None:
     pairs, matches, balanced = (run.dataset(name) for name in ("pairs", "matches", "balanced"))
     settings = run.recipe.download
+    require_contact(settings.contact, settings.allow_addresses)
     consent = table(settings.consent_rules, settings.consent_off, settings.opt_out_directives).fingerprint
     plan = run.plan(
         "images", settings.identity(), ["pairs", "matches", "balanced"], pairs.part_names(), consent_rules=consent
@@ -21,7 +23,8 @@ def run(run: engine.Run) -> None:
         download_part, pairs=pairs, matches=matches, balanced=balanced, target=run.dataset("images"), plan=plan,
         settings=settings,
     )  # fmt: skip
-    run.make(plan, lambda missing: engine.ray_parts(run.engines, part, missing, workers=settings.workers))
+    launch = engine.spark_parts if settings.launcher == "spark" else engine.ray_parts
+    run.make(plan, lambda missing: launch(run.engines, part, missing, workers=settings.workers))
 
 
 if __name__ == "__main__":

@@ -190,8 +190,10 @@ def _attach_spark() -> tuple[Any, bool]:
     return session, True
 
 
-def spark_parts(engines: Engines, function: PartFunction, parts: Sequence[str]) -> list[Part]:
-    """Runs a part function over parts, one Spark task each; retries and placement are Spark's. Returns their records."""
+def spark_parts(
+    engines: Engines, function: PartFunction, parts: Sequence[str], *, workers: int | None = None
+) -> list[Part]:
+    """Runs a part function over parts, one Spark task each, or `workers` tasks in all; retries and placement are Spark's."""
     names, function = list(parts), errors.marked(function)
     if not names:
         return []
@@ -203,7 +205,8 @@ def spark_parts(engines: Engines, function: PartFunction, parts: Sequence[str]) 
             records = [msgspec.json.encode(function(names[i])).decode() for i in batch.column("id").to_pylist()]
             yield pa.RecordBatch.from_pydict({"record": records})
 
-    rows = engines.spark().range(0, len(names), 1, len(names)).mapInArrow(task, "record string").collect()
+    tasks = engines.spark().range(0, len(names), 1, min(workers or len(names), len(names)))
+    rows = tasks.mapInArrow(task, "record string").collect()
     return [msgspec.json.decode(row.record, type=Part) for row in rows]
 
 

@@ -15,6 +15,15 @@ from curate.images.status import FetchError
 
 Address = IPv4Address | IPv6Address
 _NAT64 = IPv6Network("64:ff9b::/96")
+BAD_PORTS = frozenset((
+    1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109, 110,
+    111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531, 532,
+    540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061,
+    6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
+))  # fmt: skip
+"""Ports of other protocols, whose servers a request might make do something (the Fetch standard, "port blocking")."""
+Place = tuple[socket.AddressFamily, Any]
+"""An address family and the socket address to connect to."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +33,11 @@ class Addresses:
     allowed: tuple[IPv4Network | IPv6Network, ...] = ()
     routes: tuple[tuple[str, str, int], ...] = ()
     """(pattern of host or host:port, host or address, port); the first that fits counts."""
+    public: bool = True
+    """Whether public addresses are reached too, and not only allowed ones."""
 
     @classmethod
-    def parse(cls, allow_addresses: Iterable[str], connect_to: Mapping[str, str]) -> "Addresses":
+    def parse(cls, allow_addresses: Iterable[str], connect_to: Mapping[str, str], public: bool = True) -> "Addresses":
         """From the recipe's `download`. ValueError naming the setting, the value and a valid form."""
         allowed = []
         for text in allow_addresses:
@@ -36,25 +47,36 @@ class Addresses:
                 raise ValueError(
                     f"allow_addresses: {text!r} is no address or network; write 127.0.0.1 or 10.1.0.0/16"
                 ) from error
-        return cls(tuple(allowed), tuple((pattern.lower(), *_target(to)) for pattern, to in connect_to.items()))
+        return cls(tuple(allowed), tuple((pattern.lower(), *_target(to)) for pattern, to in connect_to.items()), public)
 
-    def resolve(self, host: str, port: int) -> list[tuple[socket.AddressFamily, Any]]:
-        """Socket addresses of a host that may be connected to, as (family, sockaddr), in the resolver's order.
+    def resolve(self, host: str, port: int) -> list[Place]:
+        """Socket addresses of a host that may be connected to, in the resolver's order.
 
-        Raises FetchError: refused_address when there are only others, dns_error when there are none.
+        Raises FetchError: refused_address when there are only others or the port is another protocol's, dns_error when
+        there are none.
         """
-        where, at = self._route(host.lower(), port)
+        where, at = self.route(host, port)
         try:
             found = socket.getaddrinfo(where, at, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:  # a label of more than 63 characters is a UnicodeError
             raise FetchError("dns_error", f"the host name {host} does not resolve") from error
-        open_ones: list[tuple[socket.AddressFamily, Any]] = [
-            (family, place) for family, _, _, _, place in found if self.permits(ip_address(place[0]))
-        ]
+        return self.checked(host, [(family, place) for family, _, _, _, place in found])
+
+    def route(self, host: str, port: int) -> tuple[str, int]:
+        """The host and port that are connected to for a host and port. FetchError for a port of another protocol."""
+        for pattern, where, at in self.routes:
+            if fnmatchcase(host.lower(), pattern) or fnmatchcase(f"{host.lower()}:{port}", pattern):
+                return where, at
+        if port in BAD_PORTS:
+            raise FetchError("refused_address", f"port {port} belongs to another protocol than HTTP")
+        return host, port
+
+    def checked(self, host: str, found: Iterable[Place]) -> list[Place]:
+        """Those of a host's addresses that may be connected to; FetchError when none may."""
+        open_ones = [(family, place) for family, place in found if self.permits(ip_address(place[0]))]
         if not open_ones:
-            raise FetchError(
-                "refused_address", f"{host} is not a public address, and download.allow_addresses does not name it"
-            )
+            why = "is not a public address" if self.public else "is asked by nobody without download.contact"
+            raise FetchError("refused_address", f"{host} {why}, and download.allow_addresses does not name it")
         return open_ones
 
     def permits(self, address: Address) -> bool:
@@ -64,13 +86,11 @@ class Addresses:
             return self.permits(inner)
         if any(address in network for network in self.allowed):
             return True
-        return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
-
-    def _route(self, host: str, port: int) -> tuple[str, int]:
-        for pattern, where, at in self.routes:
-            if fnmatchcase(host, pattern) or fnmatchcase(f"{host}:{port}", pattern):
-                return where, at
-        return host, port
+        return (
+            self.public
+            and address.is_global
+            and not (address.is_multicast or address.is_reserved or address.is_unspecified)
+        )
 
 
 def _wrapped(address: Address) -> IPv4Address | None:

@@ -1,6 +1,7 @@
 """Decoding of hostile bytes: the header is checked before a pixel is made, and every failure has a status."""
 
 import io
+import re
 import warnings
 
 from PIL import Image, UnidentifiedImageError
@@ -11,6 +12,11 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 MPO (a JPEG with more frames) opens as JPEG. ICO is left out: its header's size is not the one of the PNG inside it, so
 the check before decoding would check nothing.
 """
+
+_PROLOGUE = 4096
+_SVG = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>|<!--.*?-->|<!DOCTYPE\s+svg[^>\[]*(?:\[[^\]]*\])?\s*>|\s+)*<(?:\w+:)?svg[\s>]",
+                  re.DOTALL | re.IGNORECASE)  # fmt: skip
+"""The beginning of an SVG: an XML prologue may stand before it."""
 
 
 class ImageError(ValueError):
@@ -24,10 +30,12 @@ class ImageError(ValueError):
 def open_image(data: bytes, max_pixels: int) -> Image.Image:
     """An opened, not yet decoded image whose header keeps within `max_pixels`.
 
-    Raises ImageError: empty_body, not_an_image, too_many_pixels, undecodable.
+    Raises ImageError: empty_body, svg, not_an_image, too_many_pixels, undecodable.
     """
     if not data:
         raise ImageError("empty_body", "the body has no bytes")
+    if _SVG.match(data[:_PROLOGUE]):
+        raise ImageError("svg", "an SVG is a document that may hold scripts and ask for others; it is not rendered")
     try:
         with warnings.catch_warnings():
             # Pillow's own bomb check would warn or raise at limits of its own; ours follows at once.
@@ -49,7 +57,11 @@ def decode(data: bytes, max_pixels: int = 50_000_000) -> Image.Image:
 
     Raises ImageError with the statuses of `open_image`, and truncated.
     """
-    image = open_image(data, max_pixels)
+    return pixels(open_image(data, max_pixels))
+
+
+def pixels(image: Image.Image) -> Image.Image:
+    """An opened image as `decode` gives it. Raises ImageError: truncated, undecodable."""
     try:
         image.load()
         if image.mode == "RGB":

@@ -1,53 +1,133 @@
 """The download stage for one part: which rows are fetched, and what becomes of each."""
 
+from collections import deque
 from collections.abc import Iterator
-from typing import Any
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from curate import schema
 from curate.images.archive import ArchiveWriter, tar_name
 from curate.images.consent import Policy, Refusal
-from curate.images.fetching import Fetched, fetch
+from curate.images.fetched import Batch, Fetched, Session, Wanted
+from curate.images.fetching import session
+from curate.images.inspecting import suffix
 from curate.images.status import Ending
 from curate.ledger import DROPPED, FAILED, KEPT, alive
 from curate.parts import committed, zipped
 from curate.recipe import Download
-from curate.store import Dataset, Part, Plan
+from curate.store import Dataset, Part, PartWriter, Plan
 
 BATCH = 8192
 """Rows whose images are fetched together, and rows in a row group: their images wait on the local disk for the tar."""
-PAIR_COLUMNS = ("uid", "image_uid", "url", "text", "kind", "page_url", "page_robots")
+AHEAD = 2
+"""Batches that are under way together, so that the slowest images of one do not leave the line idle."""
+PAIR_COLUMNS = ("uid", "image_uid", "url", "text", "kind", "page_url", "page_robots", "known_sha256")
+
+
+def times_name(part: str) -> str:
+    """Beside a part: how long each of its images took. No two runs agree on that, so it stands in no part and no manifest."""
+    return f"{part}.times.parquet"
+
+
+class Begun(NamedTuple):
+    """Rows whose images are on their way."""
+
+    rows: pa.Table
+    refusals: list[Refusal | None]
+    batch: Batch
 
 
 def download_part(
     part: str, *, pairs: Dataset, matches: Dataset, balanced: Dataset, target: Dataset, plan: Plan, settings: Download
 ) -> Part:
-    """Fetches the images of one part of `pairs` and commits the part of `images` and the tar beside it.
+    """Fetches the images of one part of `pairs` and commits the part of `images`, with the tar and the times beside it.
 
-    Rows are those that balance kept or the baseline drew, in their order; a batch is one shard of img2dataset.
+    Rows are those that balance kept or the baseline drew, in their order. A part that is there already is left as it is:
+    engines start a task again whose answer they have lost.
     """
+    done = target.committed(part, plan.hash)
+    if done is not None:
+        return done
     inputs = {
         "pairs": (pairs, PAIR_COLUMNS),
         "matches": (matches, ("lang",)),
         "balanced": (balanced, ("state", "baseline")),
     }
-    policy = Policy.of(settings)
-    before: dict[str, Fetched] = {}
-    with target.write_part(part, plan.hash) as out:
-        with target.sidecar(tar_name(part)) as file:
-            archive = ArchiveWriter(file)
-            for rows in regrouped(map(chosen, (tables for tables in zipped(part, inputs)))):
-                refusals = [policy.on_page(robots) for robots in rows["page_robots"].to_pylist()]
-                wanted = _wanted(rows, refusals)
-                fetched = before | fetch([item for item in wanted if item[0] not in before], settings, archive.add)
-                out.write(_answered(rows, refusals, fetched))
-                # The texts of an image may go on in the next row group; it is fetched once.
-                last = rows["image_uid"][-1].as_py()
-                before = {last: fetched[last]} if last in fetched else {}
-            archive.close()
+    with ExitStack() as stack:
+        out = stack.enter_context(target.write_part(part, plan.hash))
+        times = stack.enter_context(_Times.beside(part, target))
+        archive = ArchiveWriter(stack.enter_context(target.sidecar(tar_name(part))))
+        work = session(settings)
+        stack.callback(work.close)
+        groups = regrouped(map(chosen, (tables for tables in zipped(part, inputs))))
+        before: dict[str, Fetched] = {}
+        for begun in _begun(groups, work, Policy.of(settings)):
+            before = _ended(begun, before, out, archive, times)
+        archive.close()
     return committed(target, part, plan)
+
+
+def _begun(groups: Iterator[pa.Table], work: Session, policy: Policy) -> Iterator[Begun]:
+    """Begins batches, some ahead of the one that is yielded. An image whose texts go on in the next one is asked for once."""
+    under_way: deque[Begun] = deque()
+    asked: str | None = None
+    for rows in groups:
+        refusals = [policy.on_page(robots) for robots in rows["page_robots"].to_pylist()]
+        wanted = _wanted(rows, refusals)
+        under_way.append(Begun(rows, refusals, work.start([item for item in wanted if item.image != asked])))
+        last = rows["image_uid"][-1].as_py()
+        asked = last if last == asked or any(item.image == last for item in wanted) else None
+        if len(under_way) >= AHEAD:
+            yield under_way.popleft()
+    yield from under_way
+
+
+def _ended(
+    begun: Begun, before: dict[str, Fetched], out: PartWriter, archive: ArchiveWriter, times: "_Times"
+) -> dict[str, Fetched]:
+    """Writes what became of a batch. Returns the image whose texts may go on in the next one."""
+    mine = begun.batch.result()
+    fetched = before | mine
+    answered = _answered(begun.rows, begun.refusals, fetched)
+    out.write(answered)
+    for image, data in begun.batch.bodies(mine.keys()):
+        facts = mine[image].facts
+        if facts is not None:
+            archive.add(f"{image}.{suffix(facts.format)}", data)
+    begun.batch.close()
+    times.write(mine)
+    last = begun.rows["image_uid"][-1].as_py()
+    return {last: fetched[last]} if last in fetched else {}
+
+
+class _Times:
+    """Writes `part-00000.times.parquet`."""
+
+    def __init__(self, file: Any):
+        self._schema = schema.load("times").arrow()
+        self._writer = pq.ParquetWriter(file, self._schema, compression="zstd")
+
+    @classmethod
+    @contextmanager
+    def beside(cls, part: str, target: Dataset) -> Iterator["_Times"]:
+        with target.sidecar(times_name(part)) as file:
+            times = cls(file)
+            yield times
+            times._writer.close()
+
+    def write(self, fetched: dict[str, Fetched]) -> None:
+        rows = [(image, end.times) for image, end in fetched.items() if end.times is not None]
+        columns = {
+            "image_uid": [image for image, _ in rows],
+            "elapsed": [times.elapsed for _, times in rows],
+            "waited": [times.waited for _, times in rows],
+            "requests": [times.requests for _, times in rows],
+        }
+        self._writer.write_table(pa.table(columns, schema=self._schema))
 
 
 def chosen(tables: dict[str, pa.Table]) -> pa.Table:
@@ -71,10 +151,16 @@ def regrouped(tables: Iterator[pa.Table], size: int = BATCH) -> Iterator[pa.Tabl
         yield held.combine_chunks()
 
 
-def _wanted(rows: pa.Table, refusals: list[Refusal | None]) -> list[tuple[str, str]]:
-    """(image_uid, url) of each image that some page of these rows allows, once, in order."""
-    pairs = zip(rows["image_uid"].to_pylist(), rows["url"].to_pylist(), refusals, strict=True)
-    return list(dict.fromkeys((image, url) for image, url, refusal in pairs if refusal is None))
+def _wanted(rows: pa.Table, refusals: list[Refusal | None]) -> list[Wanted]:
+    """Each image that some page of these rows allows, once, in order, with the hashes that its sources give it."""
+    urls: dict[str, str] = {}
+    known: dict[str, dict[str, None]] = {}
+    columns = (rows[name].to_pylist() for name in ("image_uid", "url", "known_sha256"))
+    for image, url, sha256, refusal in zip(*columns, refusals, strict=True):
+        if refusal is None:
+            urls.setdefault(image, url)
+            known.setdefault(image, {}).update({sha256: None} if sha256 else {})
+    return [Wanted(image, url, tuple(known[image])) for image, url in urls.items()]
 
 
 def _answered(rows: pa.Table, refusals: list[Refusal | None], fetched: dict[str, Fetched]) -> pa.Table:
@@ -92,9 +178,13 @@ def _answered(rows: pa.Table, refusals: list[Refusal | None], fetched: dict[str,
         "error": [end.ending.words for end in endings],
         "opt_out": [end.ending.rule for end in endings],
     }
-    for name in ("nbytes", "sha256", "width", "height", "format", "phash"):
+    for name in ("final_url", "redirects", "content_type", "nbytes"):
+        columns[name] = [getattr(end.trail, name) for end in endings]
+    for name in ("sha256", "width", "height", "format", "phash"):
         columns[name] = [None if fact is None else getattr(fact, name) for fact in facts]
-    table = rows.drop_columns(["page_robots"])
+    sources = zip(columns["sha256"], rows["known_sha256"].to_pylist(), strict=True)
+    columns["sha256_matches"] = [ours == theirs.lower() if ours and theirs else None for ours, theirs in sources]
+    table = rows.drop_columns(["page_robots", "known_sha256"])
     types = known.arrow()
     for name, values in columns.items():
         table = table.append_column(name, pa.array(values, types.field(name).type))

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 OPTED_OUT = "opted_out"
+RATE_LIMITED = "rate_limited"
 _SAID = re.compile(r"^curate\[(?P<status>\w+)(?::(?P<rule>\w+))? (?P<http>\d+|-)\] (?P<words>.*)$", re.DOTALL)
 
 
@@ -29,6 +30,12 @@ class FetchError(Exception):
         plain = words.encode("utf-8", "replace").decode("utf-8")[:200]
         super().__init__(f"curate[{status}{f':{rule}' if rule else ''} {http_status or '-'}] {plain}")
         self.ending = Ending(status, http_status, plain, rule)
+
+
+def of_http(status: int) -> FetchError:
+    """The error for an answer that is no 200."""
+    kind = RATE_LIMITED if status == 429 else {4: "http_4xx", 5: "http_5xx"}.get(status // 100, "http_other")
+    return FetchError(kind, f"HTTP {status}", status)
 
 
 def heard(message: str | None) -> Ending:

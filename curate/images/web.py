@@ -20,14 +20,16 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from curate.images.addresses import Addresses
-from curate.images.consent import Policy, Refusal
+from curate.images.bodies import Body, DiskError
+from curate.images.consent import Policy, refused
 from curate.images.consent.origins import Response
 from curate.images.consent.robots import MAX_BYTES
-from curate.images.status import FetchError
+from curate.images.fetched import Trail
+from curate.images.status import RATE_LIMITED, FetchError, of_http
 
 _CHUNK = 1 << 16
-_TRANSIENT = {"timeout", "connection_error", "dns_error", "http_5xx"}
-_TRANSIENT_HTTP = {408, 429}
+_TRANSIENT = {"timeout", "connection_error", "dns_error", "http_5xx", RATE_LIMITED}
+_TRANSIENT_HTTP = {408}
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Limits:
     """Seconds without a byte."""
     max_seconds: float
     """Seconds from the first connection to the last byte."""
+    agent: str
+    """The User-Agent header."""
     policy: Policy | None = None
     """What is asked before an image is asked for, and of each answer."""
 
@@ -80,14 +84,15 @@ class _Response(http.client.HTTPResponse):
             raise classified(error, self.status) from error
 
     def _read_all(self) -> bytes:
-        body = bytearray()
+        if (self.length or 0) > self._max_bytes:
+            raise FetchError("too_many_bytes", f"the body is to have more than {self._max_bytes} bytes", self.status)
+        body = Body(self._max_bytes, self.getheader("Content-Encoding"))
         while chunk := super().read(_CHUNK):
-            body += chunk
-            if len(body) > self._max_bytes:
-                raise FetchError("too_many_bytes", f"the body has more than {self._max_bytes} bytes", self.status)
+            body.add(chunk)
         if self.length:
             raise http.client.IncompleteRead(b"", self.length)
-        return bytes(body)
+        body.end()
+        return body.read()
 
 
 class _Connection(http.client.HTTPConnection):
@@ -166,6 +171,8 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         following: Any = super().redirect_request(req, *args)
         if following is not None:
             following.deadline, following.consents = req.deadline, req.consents
+            following.first = getattr(req, "first", req)
+            following.first.hops = getattr(following.first, "hops", 0) + 1
             self.parent.ask(following)  # type: ignore[attr-defined]  # the opener below
         return following
 
@@ -180,6 +187,8 @@ class Opener(urllib.request.OpenerDirector):
         super().__init__()
         self._limits = limits
         self._settled: dict[str, FetchError] = {}
+        self.trails: dict[str, Trail] = {}
+        """How answers were come by, by the URL that was asked for."""
         self._plain = urllib.request.OpenerDirector()
         self._plain.add_handler(_Handler(limits))
         handlers = (
@@ -200,10 +209,12 @@ class Opener(urllib.request.OpenerDirector):
         if url in self._settled:
             raise self._settled[url]
         request.consents = []
+        request.add_header("User-Agent", self._limits.agent)
         try:
             self.ask(request)
             request.deadline = time.monotonic() + self._limits.max_seconds
             response = super().open(request, data, timeout or self._limits.timeout)
+            self.trails[url] = _trail(request, response)
             self._welcome(response, request)
         except Exception as error:
             failure = classified(error)
@@ -247,14 +258,13 @@ class Opener(urllib.request.OpenerDirector):
             return
         response.close()
         if response.status != 200:
-            raise FetchError("http_other", f"HTTP {response.status}", response.status)
+            raise of_http(response.status)
         raise refused(refusal, response.status)
 
 
-def refused(refusal: Refusal | None, http_status: int | None = None) -> FetchError:
-    """The FetchError of a refusal."""
-    assert refusal is not None
-    return FetchError(refusal.reason, refusal, refusal.http_status or http_status, refusal.rule)
+def _trail(request: Any, response: Any) -> Trail:
+    hops, content_type = getattr(request, "hops", 0), response.headers.get("Content-Type")
+    return Trail(response.geturl() if hops else None, hops, content_type and content_type[:100])
 
 
 @contextmanager
@@ -273,8 +283,7 @@ def classified(error: BaseException, http_status: int | None = None) -> FetchErr
         return error
     if isinstance(error, urllib.error.HTTPError):
         error.close()
-        kind = {4: "http_4xx", 5: "http_5xx"}.get(error.code // 100, "http_other")
-        return FetchError(kind, f"HTTP {error.code}", error.code)
+        return of_http(error.code)
     if isinstance(error, urllib.error.URLError) and isinstance(error.reason, BaseException):
         return classified(error.reason, http_status)
     status, words = _named(error)
@@ -282,6 +291,8 @@ def classified(error: BaseException, http_status: int | None = None) -> FetchErr
 
 
 def _named(error: BaseException) -> tuple[str, str]:
+    if isinstance(error, DiskError):
+        return "lost", str(error)
     if isinstance(error, TimeoutError):
         return "timeout", "no answer in time"
     if isinstance(error, ssl.SSLError):

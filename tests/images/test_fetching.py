@@ -2,12 +2,15 @@
 
 import hashlib
 import tarfile
+from dataclasses import replace
 
 import pytest
 
 from curate import schema
 from curate.images import web
-from curate.images.fetching import Inspector, fetch, limits
+from curate.images.fetched import Wanted
+from curate.images.fetching import fetch
+from curate.images.img2dataset import Inspector, limits
 from curate.images.status import FetchError, heard
 from curate.recipe import Download, RecipeError, build
 
@@ -18,29 +21,35 @@ ENDINGS = {
     "404": "http_4xx", "410": "http_4xx", "403": "http_4xx", "500": "http_5xx", "204": "http_other", "304": "http_other",
     "html": "not_an_image", "empty": "empty_body", "truncated": "truncated", "truncated_png": "truncated",
     "shorter": "truncated", "garbled": "undecodable", "huge": "too_many_pixels", "endless": "too_many_bytes",
-    "boundless": "connection_error", "longer": "connection_error", "cut": "connection_error", "nonsense": "connection_error",
+    "boundless": "too_many_bytes", "longer": "connection_error", "cut": "connection_error", "nonsense": "connection_error",
     "silent": "timeout", "drip": "timeout", "drip_head": "timeout", "to-drip": "timeout", "loop": "redirect_loop", "to-file": "refused_scheme",
     "to-ftp": "refused_scheme", "to-private": "refused_address", "to-metadata": "refused_address",
     "to-number": "refused_address", "to-v6": "refused_address",
 }  # fmt: skip
-HTTP = {"404": 404, "410": 410, "403": 403, "500": 500, "204": 204, "304": 304, "html": 200, "ok1.jpg": 200, "cut": None,
+HTTP = {"404": 404, "410": 410, "403": 403, "500": 500, "204": 204, "html": 200, "ok1.jpg": 200, "cut": None,
         "silent": None, "loop": 302, "drip": 200, "endless": 200, "robots.noai": 200}  # fmt: skip
+
+
+THREADS = {"engine": "img2dataset", "threads": 16}
 
 
 def settings(**changes) -> Download:
     base = {"allow_addresses": ["127.0.0.1"], "timeout": 1, "max_seconds": 2, "max_bytes": 200_000,
-            "user_agent": "testbot", "threads": 16}  # fmt: skip
+            "user_agent": "testbot", "retries": 0}  # fmt: skip
     return build({"name": "t", "extract": {"inputs": []}, "score": {"models": []}, "download": base | changes}).download
 
 
 def fetched(hostile_web, paths, **changes):
     stored: dict[str, bytes] = {}
-    results = fetch([(path, hostile_web.url(path)) for path in paths], settings(**changes), stored.__setitem__)
+    results = fetch([Wanted(path, hostile_web.url(path)) for path in paths], settings(**changes), stored.__setitem__)
     return results, stored
 
 
-def test_every_corner_of_the_web_ends_in_its_status(hostile_web):
-    results, stored = fetched(hostile_web, ENDINGS)
+@pytest.mark.parametrize("engine", ["curate", "img2dataset"])
+def test_every_corner_of_the_web_ends_in_its_status(hostile_web, engine):
+    results, stored = fetched(
+        hostile_web, ENDINGS, engine=engine, **({"breaker_failures": 99} if engine == "curate" else {})
+    )
     assert {path: results[path].ending.status for path in ENDINGS} == ENDINGS
     assert {path: results[path].ending.http_status for path in HTTP} == HTTP
     known = schema.load("images")
@@ -71,7 +80,7 @@ def test_proxies_of_the_environment_are_ignored(hostile_web, monkeypatch):
 
 def test_connect_to_keeps_the_name_and_is_checked_like_any_address(hostile_web):
     place = f"127.0.0.1:{hostile_web.port}"
-    images = [("a", "http://pictures.example/ok1.jpg"), ("b", "http://other.test/ok1.jpg")]
+    images = [Wanted("a", "http://pictures.example/ok1.jpg"), Wanted("b", "http://other.test/ok1.jpg")]
     stored: dict[str, bytes] = {}
     results = fetch(images, settings(connect_to={"*.example": place}), stored.__setitem__)
     assert results["a"].ending.status is None and results["b"].ending.status == "dns_error"
@@ -81,12 +90,14 @@ def test_connect_to_keeps_the_name_and_is_checked_like_any_address(hostile_web):
 
 
 def test_https_to_a_server_without_tls_is_a_tls_error(hostile_web):
-    results = fetch([("a", hostile_web.url("ok1.jpg").replace("http:", "https:"))], settings(), lambda *_: None)
+    images = [Wanted("a", hostile_web.url("ok1.jpg").replace("http:", "https:"))]
+    results = fetch(images, settings(), lambda *_: None)
     assert results["a"].ending.status == "tls_error"
 
 
-def test_only_what_may_end_otherwise_is_asked_again(hostile_web):
-    results, _ = fetched(hostile_web, ["flaky", "404", "robots.noai", "500"], retries=2)
+@pytest.mark.parametrize("how", [{"retry_wait": 0.05}, THREADS])
+def test_only_what_may_end_otherwise_is_asked_again(hostile_web, how):
+    results, _ = fetched(hostile_web, ["flaky", "404", "robots.noai", "500"], retries=2, **how)
     assert results["flaky"].ending.status is None
     assert [hostile_web.asked[f"/{path}"] for path in ("flaky", "404", "robots.noai", "500")] == [2, 1, 1, 3]
 
@@ -100,7 +111,7 @@ def test_what_img2dataset_loses_is_found(hostile_web, monkeypatch):
         return inspected(self, stream, boxes)
 
     monkeypatch.setattr(Inspector, "__call__", stumbles)
-    results, stored = fetched(hostile_web, ["ok1.jpg", "ok2.png", "ok3.webp"])
+    results, stored = fetched(hostile_web, ["ok1.jpg", "ok2.png", "ok3.webp"], **THREADS)
     assert [results[p].ending.status for p in ("ok1.jpg", "ok2.png", "ok3.webp")] == [None, "lost", None]
     assert len(stored) == 2
 
@@ -118,17 +129,21 @@ def test_a_failed_shard_loses_no_row_and_a_failing_machine_stops_the_run(hostile
         monkeypatch.setattr(WebDatasetSampleWriter, "close", closes_and_fails)
 
     fails(RuntimeError("torn"))
-    results, _ = fetched(hostile_web, ["ok1.jpg", "404"])
+    results, _ = fetched(hostile_web, ["ok1.jpg", "404"], **THREADS)
     assert [end.ending.status for end in results.values()] == ["lost", "lost"]
     assert "torn" in results["404"].ending.words
     fails(OSError(28, "No space left on device"))
     with pytest.raises(OSError, match="No space left"):
-        fetched(hostile_web, ["ok1.jpg"])
+        fetched(hostile_web, ["ok1.jpg"], **THREADS)
 
 
 def test_two_runs_say_the_same(hostile_web):
     steady = [path for path in ENDINGS if path not in ("silent", "drip", "drip_head", "to-drip")]
-    assert fetched(hostile_web, steady) == fetched(hostile_web, steady, threads=3)
+    one, other = (
+        {path: replace(end, times=None) for path, end in fetched(hostile_web, steady, concurrency=n)[0].items()}
+        for n in (64, 3)
+    )
+    assert one == other
 
 
 def test_words_survive_the_way_through_a_string():
@@ -178,5 +193,5 @@ def test_an_image_of_the_table_that_is_not_in_the_tar_is_lost(hostile_web, monke
             pass
 
     monkeypatch.setattr(WebDatasetSampleWriter, "close", closes_an_empty_tar)
-    results, stored = fetched(hostile_web, ["ok1.jpg", "404"])
+    results, stored = fetched(hostile_web, ["ok1.jpg", "404"], **THREADS)
     assert [results[path].ending.status for path in ("ok1.jpg", "404")] == ["lost", "http_4xx"] and not stored

@@ -4,6 +4,6 @@
 syntaxes, `origins` keeps what each origin said, and `policy` is the door.
 """
 
-from curate.images.consent.policy import Answer, Policy, Refusal
+from curate.images.consent.policy import Answer, Policy, Refusal, refused
 
-__all__ = ["Answer", "Policy", "Refusal"]
+__all__ = ["Answer", "Policy", "Refusal", "refused"]

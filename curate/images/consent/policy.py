@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from curate.images.agent import TOKEN
 from curate.images.consent import robots, statements
 from curate.images.consent.origins import Headers, Response, Shelf, Steps, Unreachable, origin_of, path_of
 from curate.images.consent.rules import Rule, Table, table
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 NOT_OPTED_IN = "not_opted_in"
 ROBOTS = "/robots.txt"
-AGENT = "curatebot"
-"""The product token of a recipe that names none."""
 
 Get = Callable[[str], Awaitable[Response]]
 """Asks for a URL once, follows no redirect, refuses addresses as for images. May raise FetchError, or answer None as status."""
@@ -58,7 +57,7 @@ class Policy:
     def __init__(
         self,
         rules: Table,
-        agent: str = AGENT,
+        agent: str = TOKEN,
         also: Iterable[str] = (),
         opt_in: bool = False,
         shelf: Shelf | None = None,
@@ -217,7 +216,13 @@ def _policy(encoded: bytes) -> Policy:
 def token(user_agent: str | None) -> str:
     """The product token that a user agent begins with (`mybot/1.0 (+mailto:me@example.org)`: mybot), or ours."""
     match = re.match(r"[A-Za-z0-9_.-]+", user_agent or "")
-    return match[0] if match else AGENT
+    return match[0] if match else TOKEN
+
+
+def refused(refusal: Refusal | None, http_status: int | None = None) -> FetchError:
+    """The FetchError of a refusal."""
+    assert refusal is not None
+    return FetchError(refusal.reason, refusal, refusal.http_status or http_status, refusal.rule)
 
 
 def _first(said: Iterable[str], named: tuple[str, ...]) -> str | None:
