@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate.images.agent import agent
 from curate.images.consent.rules import Rule, load, table
 from curate.images.status import OPTED_OUT
 from curate.recipe import Recipe
@@ -41,7 +42,7 @@ def consent(workdir: str, recipe: Recipe) -> dict[str, Any] | None:
         domains.add(_by_domain(counted(pc.binary_join_element_wise(host_of(speakers), names, _TAB))))
     return {
         "mode": settings.consent,
-        "user_agent": settings.user_agent,
+        "user_agent": agent(settings.user_agent, settings.contact),
         "robots_agents": list(settings.robots_agents),
         "table": settings.consent_rules,
         "opted_out": by_rule.total(),

@@ -83,7 +83,7 @@ def test_what_is_off_and_opt_in_are_said(workdir, small_recipe):
     assert [rule["name"] for rule in consent(workdir, changed)["rules"] if not rule["heeded"]] == ["tdm_file"]
     text = LexborHTMLParser(render(*collect(workdir, changed))).css_first("#consent").text()
     assert "Not heeded in this run: tdm_file" in text and "opt_in): 1 further pair was dropped" in text
-    assert "what a robots.txt says to img2dataset" in text
+    assert "what a robots.txt says to img2dataset" in text and "called itself curatebot/" in text
 
 
 def test_no_section_before_the_download(tmp_path, small_recipe):

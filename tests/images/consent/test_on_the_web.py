@@ -56,9 +56,10 @@ class Handler(BaseHTTPRequestHandler):
         return
 
 
-@pytest.fixture
-def hosts():
+@pytest.fixture(params=["curate", "img2dataset"])
+def hosts(request):
     server = Hosts()
+    server.engine = request.param
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield server
@@ -69,7 +70,7 @@ def hosts():
 
 def fetched(server, *places, **changes):
     base = {"allow_addresses": ["127.0.0.1"], "connect_to": {"*.example": f"127.0.0.1:{server.server_address[1]}"},
-            "timeout": 2, "max_seconds": 4, "user_agent": "testbot", "threads": 8}  # fmt: skip
+            "timeout": 2, "max_seconds": 4, "user_agent": "testbot", "retries": 0, "engine": server.engine}  # fmt: skip
     settings = build(
         {"name": "t", "extract": {"inputs": []}, "score": {"models": []}, "download": base | changes}
     ).download
