@@ -10,17 +10,24 @@ from collections.abc import Callable, Iterable, Iterator
 import pyarrow as pa
 
 from curate import CurateError
-from curate.pools import archive, label_tables, labels, pmc, tables
+from curate.pools import archive, label_tables, labels, pmc, tables, tars
 from curate.pools.candidates import Account
 from curate.pools.inputs import Input
 from curate.recipe import Extract
 
 Reader = Callable[[Input, Extract, Account], Iterator[pa.Table]]
 
-READERS: dict[str, Reader] = {"archive": archive.read, "table": tables.read, "pmc": pmc.read, "labels": labels.read}
+READERS: dict[str, Reader] = {
+    "archive": archive.read,
+    "table": tables.read,
+    "pmc": pmc.read,
+    "labels": labels.read,
+    "tar": tars.read,
+}
 SUFFIXES = {
     "archive": (".warc", ".warc.gz", ".warc.zst", ".warc.lz4", ".wat", ".wat.gz"),
     "table": tables.SUFFIXES,
+    "tar": tars.SUFFIXES,
     "pmc": (".nxml", ".tar.gz"),
 }
 """What files are called that a reader takes by itself."""
