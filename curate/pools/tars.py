@@ -19,6 +19,7 @@ from curate.pools.addresses import absolute, held
 from curate.pools.candidates import Account, Row, repaired
 from curate.pools.inputs import Input
 from curate.pools.pages import KINDS
+from curate.pools.table_columns import TAKEN
 from curate.pools.tar_members import members
 from curate.recipe import Extract
 from curate.uid import image_uid, pair_uid
@@ -169,7 +170,7 @@ def _hex(value: Any, digits: int) -> str | None:
 
 def _facts(about: dict[str, Any], ours: dict[str, str], size: int) -> str:
     """What else a sample says, scalars alone, and the size of its image in bytes."""
-    used = {"text", "url", "uid", "captions", *ours, *schema.load("pairs").columns["text"].aliases}
+    used = {"text", "captions", *TAKEN, *ours, *schema.load("pairs").columns["text"].aliases}
     kept = {
         name: value
         for name, value in about.items()
