@@ -3,6 +3,9 @@
 import gzip
 import json
 from collections.abc import Sequence
+from itertools import pairwise
+
+from curate.pools.pages import KINDS, Found
 
 PAGE = "http://news.example/a/page.html"
 
@@ -44,6 +47,13 @@ def links(*found: dict, url: str = PAGE, **head: object) -> bytes:
 
 def envelope(html_metadata: object) -> dict:
     return {"Envelope": {"Payload-Metadata": {"HTTP-Response-Metadata": {"HTML-Metadata": html_metadata}}}}
+
+
+def images_of(found: Found) -> list[tuple[tuple[str, ...], tuple[tuple[str, str], ...]]]:
+    """The addresses and the texts (kind, text) of each image."""
+    texts = [(KINDS[kind], text) for kind, text in zip(found.kinds, found.texts, strict=True)]
+    addresses = [tuple(found.addresses[start:end]) for start, end in pairwise(found.address_of)]
+    return list(zip(addresses, (tuple(texts[start:end]) for start, end in pairwise(found.text_of)), strict=True))
 
 
 def members(records: Sequence[bytes]) -> list[bytes]:

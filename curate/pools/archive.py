@@ -9,48 +9,42 @@ from collections.abc import Iterator
 import fsspec
 import pyarrow as pa
 
-from curate.pools import candidates, warc, wat
+from curate.pools import batches, warc, wat
+from curate.pools.batches import Batch
 from curate.pools.candidates import Account
+from curate.pools.collapsing import row_groups
 from curate.pools.inputs import Input
-from curate.pools.pages import BadRecord, Page
 from curate.pools.records import Record, records
 from curate.recipe import Extract
-from curate.store import ROW_GROUP
+
+BATCH = 4 * 2**20
+"""Bytes of records that are read to rows at once; one that is longer is a batch of its own."""
 
 
 def read(file: Input, settings: Extract, account: Account) -> Iterator[pa.Table]:
     """One pass over a WARC or WAT file: tables of the schema of `pairs`; the account is whole when it is done."""
-    rows: list[candidates.Row] = []
     account.notes["files"] += 1
+    yield from row_groups(_tables(file, settings, account))
+
+
+def _tables(file: Input, settings: Extract, account: Account) -> Iterator[pa.Table]:
+    waiting: dict[str, list[Record]] = {"response": [], "metadata": []}
+    size = 0
     with fsspec.open(file.path, "rb") as opened:
         for record in records(opened, file.name, settings.max_record_bytes, account):
-            page = _page_or_account(record, settings, account)
-            if page is None:
-                continue
-            if file.source:
-                page = page._replace(source=file.source.name)
-            for row in candidates.rows(page, file.name, record.offset, settings, account):
-                rows.append(row)
-                if len(rows) == ROW_GROUP:
-                    yield candidates.table(rows)
-                    rows = []
-    if rows:
-        yield candidates.table(rows)
+            waiting[record.kind].append(record)
+            size += len(record.block)
+            if size >= BATCH:
+                yield from _rows(waiting, file, settings, account)
+                size = 0
+    yield from _rows(waiting, file, settings, account)
 
 
-def _page_or_account(record: Record, settings: Extract, account: Account) -> Page | None:
-    try:
-        page = _page(record, settings.max_record_bytes)
-    except BadRecord:
-        account.failed["bad_record"] += 1
-        return None
-    account.notes["pages" if page else "other_records"] += 1
-    return page
-
-
-def _page(record: Record, limit: int) -> Page | None:
-    # wget writes the address in angle brackets, as the standard's own examples once did.
-    url = record.url.strip().removeprefix("<").removesuffix(">")
-    if record.kind == "response":
-        return warc.page(record.block, url, limit)
-    return wat.page(record.block, url)
+def _rows(waiting: dict[str, list[Record]], file: Input, settings: Extract, account: Account) -> Iterator[pa.Table]:
+    """The candidates of the records that wait, which wait no longer."""
+    for kind, found in waiting.items():
+        if found:
+            read: Batch = warc.batch(found, settings.max_record_bytes) if kind == "response" else wat.batch(found)
+            source = file.source.name if file.source else "warc" if kind == "response" else "wat"
+            found.clear()
+            yield from batches.tables(read, source, file.name, settings, account)

@@ -1,4 +1,4 @@
-"""Candidate rows of a page: one for each address and text of each image, or a reason why there is none."""
+"""Candidate rows of a pool, and the account of what yields none."""
 
 import re
 from collections import Counter
@@ -11,11 +11,7 @@ import pyarrow as pa
 
 from curate import schema
 from curate.ledger import Ledger
-from curate.pools.addresses import absolute
-from curate.pools.pages import Image, Page
-from curate.recipe import Extract
 from curate.store import ROW_GROUP
-from curate.uid import image_uid, pair_uid
 
 # NUL (as HTML does), the other C0 controls that are no blanks, and lone surrogates: none can be stored as text.
 _BROKEN = re.compile("[\x00-\x08\x0b\x0e-\x1f\ud800-\udfff]")
@@ -98,81 +94,6 @@ def tables(found: Iterable[Row]) -> Iterator[pa.Table]:
         yield table(waiting)
 
 
-def rows(page: Page, file: str, offset: int, settings: Extract, account: Account) -> Iterator[Row]:
-    """The candidates of a page that stands at `offset` of `file`; what yields none goes to the account.
-
-    An image counts once for each of its addresses and distinct texts, and once when it has no text.
-    """
-    url, base = _located(page)
-    lang = repaired(page.lang or "").strip()[:MAX_LANG] or None
-    about = (url, repaired(page.robots or "")[:MAX_ROBOTS] or None, lang, page.source, file, offset)
-    for image in page.images:
-        account.notes["images"] += 1
-        urls, problem = _resolved(image, base, settings)
-        for kind, text in _texts(image):
-            reason = problem or _refused(text, settings)
-            if reason:
-                (account.failed if reason == "bad_url" else account.dropped)[reason] += max(len(urls), 1)
-                continue
-            account.kept += len(urls)
-            if "\ufffd" in text:
-                account.notes["texts_repaired"] += 1
-            for address in urls:
-                yield Row(pair_uid(address, text), image_uid(address), address, text, kind, *about)
-
-
 def repaired(text: str) -> str:
     """The text with what cannot be stored replaced by U+FFFD."""
     return _BROKEN.sub("\ufffd", text)
-
-
-def _located(page: Page) -> tuple[str, str | None]:
-    """(URL of the page, base that its addresses count from; None when it has no usable one)."""
-    try:
-        url = base = absolute(page.url, None)
-    except ValueError:
-        return repaired(page.url), None
-    if page.base is not None:
-        try:
-            base = absolute(page.base, url)
-        except ValueError:
-            base = url
-    # HTML passes over a base that nothing can be relative to.
-    return url, url if base.startswith(("data:", "javascript:")) else base
-
-
-def _resolved(image: Image, base: str | None, settings: Extract) -> tuple[list[str], str | None]:
-    """The distinct usable URLs of an image; or none, and the reason why its last address is not usable."""
-    found: list[str] = []
-    problem: str | None = "no_url"
-    for address in image.addresses:
-        try:
-            url = absolute(address, base)
-        except ValueError:
-            problem = "bad_url"
-            continue
-        if not url.startswith(("http://", "https://")):
-            problem = "url_not_http"
-        elif len(url) > settings.max_url_bytes:
-            problem = "url_too_long"
-        elif url not in found:
-            found.append(url)
-    if found:
-        return found, None
-    return found, problem
-
-
-def _texts(image: Image) -> Iterable[tuple[str, str]]:
-    """Distinct texts of an image without the blanks at their ends, each with the first kind that gives it."""
-    first: dict[str, str] = {}
-    for kind, raw in image.texts:
-        text = repaired(raw).strip()
-        if text:
-            first.setdefault(text, kind)
-    return [(kind, text) for text, kind in first.items()] or [("alt", "")]
-
-
-def _refused(text: str, settings: Extract) -> str | None:
-    if not text:
-        return "empty_text"
-    return "text_too_long" if len(text.encode()) > settings.max_text_bytes else None

@@ -2,9 +2,13 @@
 
 import codecs
 import re
+from functools import lru_cache
+
+from curate.pools import looking
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _META = re.compile(rb"<meta[^>]{0,1024}?charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
+_WIDE = ("utf-16-le", "utf-16-be")
 META_BYTES = 4096
 """Where a page may declare its charset. HTML says 1,024; browsers wait longer, and pages rely on it."""
 
@@ -16,18 +20,25 @@ def decode(data: bytes, declared: str | None) -> str:
     but for a few broken sequences (other encodings hardly ever look so, and servers that declare a charset for pages
     they have not read are common); the header's charset, the page's own; a guess from the bytes.
     """
+    return utf8(data, declared).decode("utf-8", "replace")
+
+
+def utf8(data: bytes, declared: str | None) -> bytes:
+    """The same text as UTF-8; most pages are that already, and come back as they are."""
     for mark, name in _BOMS:
         if data.startswith(mark):
-            return data[len(mark) :].decode(name, "replace")
-    labels = [name for name in (declared, _of_meta(data)) if name]
-    escaped = b"\x1b" in data and any(label.lower() == "iso-2022-jp" for label in labels)
-    wide = _codec(declared) in ("utf-16-le", "utf-16-be")
-    if not escaped and not wide:
+            rest = data[len(mark) :]
+            return rest.decode(name, "replace").encode("utf-8", "replace")
+    escaped = b"\x1b" in data and any(label.lower() == "iso-2022-jp" for label in (declared, _of_meta(data)) if label)
+    if not escaped and _codec(declared) not in _WIDE:
+        if looking.well_formed(data):
+            return data
         text = data.decode("utf-8", "replace")
         if _holds(text):
-            return text
+            return text.encode()
+    labels = [name for name in (declared, _of_meta(data)) if name]
     codec = next((codec for label in labels if (codec := _codec(label)) not in (None, "utf-8")), None)
-    return data.decode(codec or _guess(data), "replace")
+    return data.decode(codec or _guess(data), "replace").encode("utf-8", "replace")
 
 
 def _holds(text: str) -> bool:
@@ -45,6 +56,7 @@ def _of_meta(data: bytes) -> str | None:
     return None if found is None or found[1].lower().startswith(b"utf-16") else found[1].decode("ascii", "replace")
 
 
+@lru_cache(1000)
 def _codec(label: str | None) -> str | None:
     """Python's codec for a label as WHATWG maps it (`iso-8859-1` is windows-1252); None for an unknown one."""
     from resiliparse.parse.encoding import map_encoding_to_html5

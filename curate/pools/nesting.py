@@ -13,8 +13,9 @@ MAX_NODES, MAX_STEPS = 2_000_000, 100_000_000
 """Nodes that formatting elements may be opened again as (about 0.7 GB), and open elements looked through (seconds)."""
 
 _FEW_TAGS = 3000
-_TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)([^>]{0,200})")
+_TAG = re.compile(rb"<(/?)([a-zA-Z][^\s/>]*)([^>]{0,200})")
 _FORMATTING = frozenset(["b", "big", "code", "em", "font", "i", "s", "small", "strike", "strong", "tt", "u"])
+_FORMATS = re.compile(rb"<(?:%s)\b[^>]{0,200}" % "|".join(sorted(_FORMATTING)).encode(), re.IGNORECASE)
 # Void elements, and those that a next one of their kind closes: they are never open inside themselves.
 _FLAT = frozenset(
     [
@@ -92,13 +93,21 @@ class _Scope:
         self._before_paragraph = None if closing else max(self._formatting - self.reopened, 0)
 
 
-def check(html: str) -> None:
-    """Raises BadRecord for a page that would take a parser out of time or memory; the estimate errs far above pages."""
-    if html.count("<") < _FEW_TAGS:
+def check(html: bytes, tags: int) -> None:
+    """Raises BadRecord for a page that would take a parser out of time or memory; the estimate errs far above pages.
+
+    `tags` is the number of `<` in the page.
+    """
+    if tags < _FEW_TAGS:
+        return
+    # All elements open at once, and all formatting (of elements alike three) opened again in each: harmless even so?
+    elements, formats = tags - html.count(b"</"), _FORMATS.findall(html)
+    again = min(len(formats), 3 * len(set(formats)))
+    if elements * elements < 2 * MAX_STEPS and elements * again < MAX_NODES:
         return
     scopes, outer, nodes, steps = [_Scope()], 0, 0, 0
     for match in _TAG.finditer(html):
-        closing, name = bool(match[1]), match[2].lower()
+        closing, name = bool(match[1]), match[2].lower().decode("latin-1")
         scope = scopes[-1]
         if name == "table" and not closing:
             outer += scope.depth + 1
@@ -111,7 +120,7 @@ def check(html: str) -> None:
         elif name in _PARAGRAPHS:
             scope.paragraph(closing)
         elif name not in _FLAT:
-            scope.end(name) if closing else scope.start(name, name + match[3])
+            scope.end(name) if closing else scope.start(name, name + match[3].decode("latin-1"))
         if not closing:
             steps += outer + scopes[-1].depth
             nodes += 0 if name in _FORMATTING else scopes[-1].reopened

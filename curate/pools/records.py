@@ -100,7 +100,9 @@ def _record(raw: Any, limit: int, account: Account) -> Record | None:
     block = raw.reader.read(raw.content_length)
     if len(block) < raw.content_length:
         raise ValueError(f"the file ends after {len(block)} of the record's {raw.content_length} bytes")
-    return Record(kind, raw.headers.get("WARC-Target-URI") or "", raw.stream_pos, block)
+    # wget writes the address in angle brackets, as the standard's own examples once did.
+    url = (raw.headers.get("WARC-Target-URI") or "").strip().removeprefix("<").removesuffix(">")
+    return Record(kind, url, raw.stream_pos, block)
 
 
 def _check_end(file: BinaryIO, name: str, marker: bytes, last: int | None, account: Account) -> None:

@@ -1,27 +1,64 @@
 """WARC response records: the HTTP message, its encodings, and the HTML page in it."""
 
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 from curate.pools import charsets, html
-from curate.pools.pages import BadRecord, Page
+from curate.pools.batches import About, Batch, about
+from curate.pools.columns import columns
+from curate.pools.pages import BadRecord, Found, Page
+from curate.pools.records import Record
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 _LOOKS_LIKE_HTML = re.compile(rb"\s*(?:<!--.{0,500}?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
+# A head with one plain Content-Type, and neither encodings nor continued lines, as nearly all are.
+_TYPE = re.compile(rb"\r\nContent-Type:[ ]*([\w/+.-]+)(?:;[ ]*charset=([\w-]+))?\r\n", re.I)
+_ODD = re.compile(rb"-encoding:|content-type:.*content-type:|\n[ \t]|[^\r]\n|\r[^\n]", re.I | re.S)
 
 
-def page(block: bytes, url: str, limit: int) -> Page | None:
-    """The page in the block (an HTTP response) of a response record; None when it holds no HTML.
+def batch(records: Sequence[Record], limit: int) -> Batch:
+    """The pages of response records."""
+    pages: list[About] = []
+    found = Found()
+    others = bad = 0
+    for record in records:
+        try:
+            page = read(record.block, limit, len(pages), found)
+        except BadRecord:
+            bad += 1
+            continue
+        if page is None:
+            others += 1
+        else:
+            pages.append(about(page, record.url, record.offset))
+    return Batch(pages, [columns(found)], len(pages), others, bad)
+
+
+def read(block: bytes, limit: int, number: int, found: Found) -> Page | None:
+    """The page in the block (an HTTP response) of a response record, its images into `found`; None when it holds no HTML.
 
     What the message declares is tried and not believed: a body that is not compressed or chunked as declared is read
     as it stands. Raises BadRecord for a header that cannot be read, and a body over `limit` bytes.
     """
-    kind, charset, body = _message(block, limit)
+    kind, charset, body = _plain(block) or _message(block, limit)
     if len(body) > limit:
         raise BadRecord(f"the body is larger than extract.max_record_bytes={limit}")
     if kind not in HTML_TYPES and (kind or not _LOOKS_LIKE_HTML.match(body)):
         return None
-    return html.page(charsets.decode(body, charset), url)
+    return html.read(charsets.utf8(body, charset), number, found)
+
+
+def _plain(block: bytes) -> tuple[str | None, str | None, bytes] | None:
+    """What `_message` says of an ordinary message, ten times faster; None for any other."""
+    end = block.find(b"\r\n\r\n", 0, 16_384)
+    if end < 0 or not block.startswith(b"HTTP/1.") or _ODD.search(block, 0, end):
+        return None
+    found = _TYPE.search(block, 0, end + 2)
+    if found is None:
+        return None
+    charset = found[2].decode("ascii", "replace") if found[2] else None
+    return found[1].decode("ascii", "replace").lower(), charset, block[end + 4 :]
 
 
 def _message(block: bytes, limit: int) -> tuple[str | None, str | None, bytes]:

@@ -1,19 +1,68 @@
 """WAT metadata records, as Common Crawl writes them: the links of a page that its extractor found, as JSON."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import orjson
 
-from curate.pools import addresses
-from curate.pools.pages import ATTRIBUTES, METAS, BadRecord, Image, Page, directives
+from curate.pools import addresses, scanning
+from curate.pools.batches import About, Batch, about
+from curate.pools.columns import Images, Texts, columns
+from curate.pools.pages import ATTRIBUTES, METAS, BadRecord, Found, Page, directives, opengraph
+from curate.pools.records import Record
 
 _HTML = ("Envelope", "Payload-Metadata", "HTTP-Response-Metadata", "HTML-Metadata")
+_LANG = ("html@/lang", "html@/xml:lang")
+_NAMES = [name.decode() for name in scanning.NAMES]
+_WANTED = frozenset(_NAMES)
+_BLANKS = "".join(map(chr, range(33)))
+"""What a URL may have at its ends, by its standard."""
+_SHORTEST = 10
+"""Bytes of a record for each link, text or meta in it, at least."""
 
 
-def page(block: bytes, url: str) -> Page | None:
-    """The page that a metadata record speaks of; None for a record about anything else. Raises BadRecord."""
-    # Most records of a WAT are about requests and robots.txt: looking is ten times faster than parsing.
+def batch(records: Sequence[Record]) -> Batch:
+    """The pages of metadata records."""
+    about_html = [record for record in records if b'"HTML-Metadata"' in record.block]
+    data = np.frombuffer(bytearray().join([record.block for record in about_html]), np.uint8)
+    starts = np.cumsum([0, *(len(record.block) for record in about_html)])
+    most = len(data) // _SHORTEST + 1
+    kinds = np.empty(len(about_html), np.int8)
+    links, texts = np.empty((most, 5), np.int64), np.empty((most, 3), np.int64)
+    metas, bases = np.empty((most, 4), np.int64), np.empty((len(about_html), 2), np.int64)
+    counts = np.zeros(3, np.int64)
+    scanning.scan(data, starts, kinds, links, texts, metas, bases, counts)
+    links, texts, metas = links[: counts[0]], texts[: counts[1]], metas[: counts[2]]
+    found = Found()
+    pages = [About(record.url, None, None, None, record.offset) for record in about_html]
+    named = _named_of(data, metas)
+    for number in sorted({*named, *np.flatnonzero(bases[:, 0] >= 0).tolist()}):
+        start, end = bases[number].tolist()
+        page = _page(_text(data, start, end) if start >= 0 else None, named.get(number, []), number, found)
+        pages[number] = about(page, about_html[number].url, about_html[number].offset)
+    bad = 0
+    for number in np.flatnonzero(kinds == scanning.ODD).tolist():
+        record = about_html[number]
+        try:
+            odd = read(record.block, number, found)
+        except BadRecord:
+            bad += 1
+            continue
+        if odd is not None:
+            kinds[number] = scanning.PAGE
+            pages[number] = about(odd, record.url, record.offset)
+    images = [_images(data, links, texts), columns(found)]
+    count = int((kinds == scanning.PAGE).sum())
+    return Batch(pages, images, count, len(records) - count - bad, bad)
+
+
+def read(block: bytes, number: int, found: Found) -> Page | None:
+    """The page that a metadata record speaks of, its images into `found`; None for a record about anything else. Raises BadRecord.
+
+    This is the patient way, by a JSON parser; `batch` goes it where the scan does not get through.
+    """
     if b'"HTML-Metadata"' not in block:
         return None
     metadata: Any = _parsed(block)
@@ -21,30 +70,70 @@ def page(block: bytes, url: str) -> Page | None:
         metadata = metadata.get(key) if isinstance(metadata, dict) else None
     if metadata is None:
         return None
+    for link in _list(metadata, "Links"):
+        _image(link, number, found)
     head = _mapping(metadata, "Head")
-    metas = [meta for meta in _list(head, "Metas") if isinstance(meta, dict)]
-    named = [(str(meta.get("name", "")).strip().lower(), _string(meta, "content") or "") for meta in metas]
-    return Page(
-        url=url,
-        base=_string(head, "Base"),
-        robots=directives([meta for meta in named if meta[0] in METAS]),
-        lang=next((content for name, content in named if name in ("html@/lang", "html@/xml:lang")), None),
-        images=[image for link in _list(metadata, "Links") if (image := _image(link)) is not None],
-        source="wat",
+    named = [pair for meta in _list(head, "Metas") if isinstance(meta, dict) and (pair := _named(meta))]
+    return _page(_string(head, "Base"), named, number, found)
+
+
+def _named(meta: dict[str, Any]) -> tuple[str, str] | None:
+    """Name and content of a meta that is wanted; its name or else its property says so."""
+    for key in ("name", "property"):
+        name = (_string(meta, key) or "").strip().lower()
+        if name in _WANTED:
+            return name, _string(meta, "content") or ""
+    return None
+
+
+def _named_of(data: np.ndarray, metas: np.ndarray) -> dict[int, list[tuple[str, str]]]:
+    """The same of each scanned page that has any."""
+    named: dict[int, list[tuple[str, str]]] = {}
+    for number, which, start, end in metas.tolist():
+        named.setdefault(number, []).append((_NAMES[which], _text(data, start, end)))
+    return named
+
+
+def _page(base: str | None, named: Sequence[tuple[str, str]], number: int, found: Found) -> Page:
+    """A page by its metas; the images that it is shared with go into `found`."""
+    opengraph(named, number, found)
+    robots = directives([meta for meta in named if meta[0] in METAS])
+    return Page(base, robots, next((content for name, content in named if name in _LANG), None))
+
+
+def _images(data: np.ndarray, links: np.ndarray, texts: np.ndarray) -> Images:
+    """The scanned images; of a srcset the largest candidate takes the place of the whole."""
+    for row in np.flatnonzero(links[:, scanning.IS_SRCSET]).tolist():
+        start = int(links[row, 1])
+        chosen = (addresses.largest([_text(data, start, int(links[row, 2]))]) or "").encode("utf-8", "surrogatepass")
+        data[start : start + len(chosen)] = np.frombuffer(chosen, np.uint8)
+        links[row, 2] = start + len(chosen)
+    there = links[:, 2] > links[:, 1]
+    return Images(
+        links[:, 0].astype(np.int32),
+        np.concatenate(([0], np.cumsum(there))),
+        Texts(data, links[there, 1], links[there, 2]),
+        np.append(links[:, 4], len(texts)),
+        Texts(data, texts[:, 0].copy(), texts[:, 1].copy()),
+        texts[:, 2].astype(np.int8),
     )
 
 
-def _image(link: Any) -> Image | None:
-    """The image of a link whose path is an attribute of IMG (`IMG@/src`, `IMG@/data-src`, `IMG@/srcset`)."""
+def _text(data: np.ndarray, start: int, end: int) -> str:
+    return data[start:end].tobytes().decode("utf-8", "surrogatepass")
+
+
+def _image(link: Any, number: int, found: Found) -> None:
+    """Adds the image of a link whose path is an attribute of IMG (`IMG@/src`, `IMG@/data-src`, `IMG@/srcset`)."""
     if not isinstance(link, dict) or not (path := _string(link, "path") or "").startswith("IMG@/"):
-        return None
+        return
     attribute = path.removeprefix("IMG@/")
     if not (attribute == "src" or attribute.startswith("data-") or attribute.endswith("srcset")):
-        return None
+        return
     address = _string(link, "url") or ""
-    chosen = addresses.largest([address]) if attribute.endswith("srcset") else address.strip()
-    texts = tuple((kind, text) for kind in ATTRIBUTES if (text := _string(link, kind)))
-    return Image((chosen,) if chosen else (), texts)
+    chosen = addresses.largest([address]) if attribute.endswith("srcset") else address.strip(_BLANKS)
+    texts = ((kind, text) for kind in ATTRIBUTES if (text := _string(link, kind)))
+    found.add(number, (chosen,) if chosen else (), texts)
 
 
 def _parsed(block: bytes) -> Any:

@@ -3,11 +3,18 @@
 import pytest
 
 from curate.pools import html
-from curate.pools.pages import BadRecord
+from curate.pools.pages import BadRecord, Found
+from tests.archives import images_of
 
 
 def images(markup: str) -> list[tuple[tuple[str, ...], tuple[tuple[str, str], ...]]]:
-    return [(image.addresses, image.texts) for image in html.page(markup, "http://a.example/").images]
+    found = Found()
+    page_of(markup.encode(), found)
+    return images_of(found)
+
+
+def page_of(markup: bytes, found: Found | None = None):
+    return html.read(markup, 0, found or Found())
 
 
 def addresses(markup: str) -> list[tuple[str, ...]]:
@@ -50,14 +57,13 @@ def test_images_without_script_count_and_those_in_text_do_not():
 
 
 def test_the_page_speaks_of_itself():
-    page = html.page(
-        '<html lang="de-AT"><head><base target=x><base href="/b/"><base href="/c/"><meta name=ROBOTS content="NoAI, noindex">'
-        '<meta name="robots" content=" noindex , nofollow"><meta name=description content=noimageai><meta name=TDM-Reservation content=" 1"></head>',
-        "http://a.example/",
+    page = page_of(
+        b'<html lang="de-AT"><head><base target=x><base href="/b/"><base href="/c/"><meta name=ROBOTS content="NoAI, noindex">'
+        b'<meta name="robots" content=" noindex , nofollow"><meta name=description content=noimageai><meta name=TDM-Reservation content=" 1"></head>',
     )
     assert (page.lang, page.base, page.robots) == ("de-AT", "/b/", "noai,noindex,nofollow,tdm-reservation:1")
-    empty = html.page("", "http://a.example/")
-    assert (empty.lang, empty.base, empty.robots, empty.images) == (None, None, None, [])
+    assert page_of(b"") == (None, None, None)
+    assert images("") == []
 
 
 def test_an_image_without_anything_is_an_image():
@@ -71,7 +77,7 @@ def test_an_image_without_anything_is_an_image():
 )
 def test_a_page_that_would_stall_the_parser_is_refused(markup):
     with pytest.raises(BadRecord, match="nest too deeply"):
-        html.page(markup + "<img src=a.jpg alt=x>", "http://a.example/")
+        page_of(f"{markup}<img src=a.jpg alt=x>".encode())
 
 
 @pytest.mark.timeout(20)

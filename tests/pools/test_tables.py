@@ -16,13 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate import schema
-from curate.pools import candidates, readers, subsets, table_blocks, table_values, tables
+from curate.pools import readers, subsets, table_blocks, table_values, tables
 from curate.pools.candidates import Account
 from curate.pools.inputs import Input, expand
-from curate.pools.pages import Image, Page
 from curate.pools.table_columns import TableError
 from curate.recipe import Extract, RecipeError, Source, Table, build
 from curate.uid import image_uid, pair_uid, subset
+from tests.pools import page_rows
+from tests.pools.page_rows import Image, Page
 
 URL = "http://img.example.com/{}.jpg"
 
@@ -216,7 +217,7 @@ def test_rows_are_judged_as_the_images_of_a_page_are(tmp_path):
         image = Image((url,) if url else (), (("alt", row["alt"]),) if row["alt"] else ())
         page = Page("no address", None, None, None, [image], "table")
         limits = Extract(max_text_bytes=40, max_url_bytes=60)
-        wanted += [found.uid for found in candidates.rows(page, "t", 0, limits, expected)]
+        wanted += [found.uid for found in page_rows.rows(page, "t", 0, limits, expected)]
     assert [row["uid"] for row in got] == wanted and len(wanted) > 20
     assert account.ledger() == msgspec_with(expected.ledger(), files=1)
     assert set(account.ledger().dropped) == {"no_url", "empty_text", "text_too_long", "url_not_http", "url_too_long"}

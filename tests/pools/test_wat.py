@@ -1,23 +1,47 @@
 """Pages in WAT records, well-formed and not."""
 
 import json
+from itertools import pairwise
 
 import orjson
 import pytest
 
 from curate.pools import wat
-from curate.pools.pages import BadRecord, Image
-from tests.archives import envelope
-
-URL = "http://a.example/"
-
-
-def page(html_metadata: object) -> object:
-    return wat.page(json.dumps(envelope(html_metadata)).encode(), URL)
+from curate.pools.pages import KINDS, BadRecord, Found
+from curate.pools.records import Record
+from tests.archives import envelope, images_of
 
 
-def test_links_of_images_become_images():
-    found = page(
+def read(block: bytes, how: str):
+    """(the page, its images) of a record, by the scan of a batch or the patient way; None and none for one of something else."""
+    if how == "patient":
+        found = Found()
+        return wat.read(block, 0, found), images_of(found)
+    batch = wat.batch([Record("metadata", "http://a.example/", 7, block)])
+    if batch.bad:
+        raise BadRecord("counted")
+    assert batch.read + batch.others == 1
+    images = [pair for images in batch.images for pair in pairs_of(images)]
+    return (batch.pages[0] if batch.read else None), images
+
+
+def pairs_of(images):
+    texts = [(KINDS[kind], images.texts.text(i)) for i, kind in enumerate(images.kinds)]
+    addresses = [images.addresses.text(i) for i in range(len(images.addresses.starts))]
+    cut = zip(pairwise(images.address_of), pairwise(images.text_of), strict=True)
+    return [(tuple(addresses[a:b]), tuple(texts[c:d])) for (a, b), (c, d) in cut]
+
+
+def page(html_metadata: object, how: str):
+    return read(json.dumps(envelope(html_metadata)).encode(), how)
+
+
+both = pytest.mark.parametrize("how", ["patient", "scan"])
+
+
+@both
+def test_links_of_images_become_images(how):
+    found, images = page(
         {
             "Head": {
                 "Base": "/b/",
@@ -36,40 +60,47 @@ def test_links_of_images_become_images():
                 {"path": "IMG@/longdesc", "url": "/why"},
                 {"path": "IMG@/src", "alt": "nowhere"},
             ],
-        }
+        },
+        how,
     )
-    assert (found.base, found.robots, found.lang, found.source) == ("/b/", "noai,tdm-reservation:0", "ja", "wat")
-    assert found.images == [
-        Image(("a.jpg",), (("alt", "A"), ("title", "T"), ("data-image-title", "D"))),
-        Image(("b.jpg",), ()),
-        Image(("d.jpg",), (("alt", "C"),)),
-        Image((), (("alt", "nowhere"),)),
+    assert (found.base, found.robots, found.lang) == ("/b/", "noai,tdm-reservation:0", "ja")
+    assert images == [
+        (("a.jpg",), (("alt", "A"), ("title", "T"), ("data-image-title", "D"))),
+        (("b.jpg",), ()),
+        (("d.jpg",), (("alt", "C"),)),
+        ((), (("alt", "nowhere"),)),
     ]
 
 
 @pytest.mark.parametrize("broken", [b'"half \\ud83d"', b'"half \xe3\x81"', b'"control \x01"'])
-def test_one_broken_text_does_not_cost_the_page(broken):
+@both
+def test_one_broken_text_does_not_cost_the_page(broken, how):
     block = json.dumps(envelope({"Links": [{"path": "IMG@/src", "url": "a.jpg", "alt": "?"}]})).encode()
     block = block.replace(b'"?"', broken)
     with pytest.raises(orjson.JSONDecodeError):
         orjson.loads(block)
-    assert wat.page(block, URL).images[0].addresses == ("a.jpg",)
+    assert read(block, how)[1][0][0] == ("a.jpg",)
 
 
 @pytest.mark.parametrize(
     "odd", [None, [], "x", 1, {"Head": [], "Links": {}}, {"Head": {"Metas": [1, {}]}, "Links": [1, {"path": 2}, None]}]
 )
-def test_odd_shapes_hold_no_image(odd):
-    found = page(odd)
-    assert found is None or found.images == []
+@both
+def test_odd_shapes_hold_no_image(odd, how):
+    found, images = page(odd, how)
+    assert (found is None) == (odd is None)
+    assert images == []
 
 
 @pytest.mark.parametrize("tail", [b"", b"[" * 200_000, b"}}}"])
-def test_what_is_no_json_is_a_bad_record(tail):
+@both
+def test_what_is_no_json_is_a_bad_record(tail, how):
     with pytest.raises(BadRecord):
-        wat.page(b'{"HTML-Metadata": [' + tail, URL)
+        read(b'{"HTML-Metadata": [' + tail, how)
 
 
-def test_a_record_about_something_else_is_no_page():
-    assert wat.page(b'{"Envelope": {"Payload-Metadata": {"HTTP-Request-Metadata": {}}}}', URL) is None
-    assert wat.page(b"fetchTimeMs: 12", URL) is None
+@both
+def test_a_record_about_something_else_is_no_page(how):
+    assert read(b'{"Envelope": {"Payload-Metadata": {"HTTP-Request-Metadata": {}}}}', how) == (None, [])
+    assert read(b"fetchTimeMs: 12", how) == (None, [])
+    assert read(b'{"Envelope": {"Payload-Metadata": {"X": {"HTML-Metadata": {"Links": [1]}}}}}', how) == (None, [])

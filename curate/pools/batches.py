@@ -1,0 +1,176 @@
+"""Candidate rows of pages: one for each address and text of each image, or a reason why there is none.
+
+Pages come in batches, and what they hold in columns: a row costs no Python object of its own.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from curate import schema
+from curate.pools import columns, pairing, resolving
+from curate.pools.addresses import absolute
+from curate.pools.candidates import MAX_LANG, MAX_ROBOTS, Account, repaired
+from curate.pools.pages import KINDS, Page
+from curate.recipe import Extract
+
+_ANY = 2**62
+"""No limit."""
+
+
+class About(NamedTuple):
+    """What a page says of itself, and where it stands."""
+
+    url: str
+    base: str | None
+    robots: str | None
+    """Directives of its meta robots, as they are shown."""
+    lang: str | None
+    """Language that it declares, as it is shown."""
+    offset: int
+    """Of its record, in the file."""
+
+
+def about(page: Page, url: str, offset: int) -> About:
+    """What a page says of itself, in a form that can be stored."""
+    lang = repaired(page.lang).strip()[:MAX_LANG] if page.lang else None
+    robots = repaired(page.robots)[:MAX_ROBOTS] if page.robots else None
+    return About(url, page.base, robots or None, lang or None, offset)
+
+
+class Batch(NamedTuple):
+    """Pages of one file, their images in columns, and what else the records were."""
+
+    pages: Sequence[About]
+    images: Sequence[columns.Images]
+    """Each image names its page by its place in `pages`."""
+    read: int
+    """Records that are pages; `pages` may hold others, which have no images."""
+    others: int
+    bad: int
+
+
+def tables(batch: Batch, source: str, file: str, settings: Extract, account: Account) -> Iterator[pa.Table]:
+    """The candidates of a batch, as tables of the schema of `pairs`; what yields none goes to the account.
+
+    An image counts once for each of its addresses and distinct texts, and once when it has no text.
+    """
+    account.notes.update(_some({"pages": batch.read, "other_records": batch.others}))
+    account.failed.update(_some({"bad_record": batch.bad}))
+    located = _located(batch.pages)
+    counts = np.zeros(pairing.COUNTED, np.int64)
+    for images in batch.images:
+        account.notes.update(_some({"images": len(images.pages)}))
+        for chunk in columns.chunks(images, located.bases):
+            found = _paired(chunk, located.bases, settings, counts)
+            if len(found.pages):
+                yield _table(found, batch.pages, located.urls, source, file)
+    numbers = dict(zip(pairing.COUNTS, counts.tolist(), strict=True))
+    account.kept += numbers.pop("kept")
+    account.notes.update(_some({"texts_repaired": numbers.pop("texts_repaired")}))
+    account.failed.update(_some({"bad_url": numbers.pop("bad_url")}))
+    account.dropped.update(_some(numbers))
+
+
+def _some(counts: dict[str, int]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if count}
+
+
+class _Located(NamedTuple):
+    urls: pa.Array
+    """Of each page, to be shown."""
+    bases: columns.Bases
+
+
+def _located(pages: Sequence[About]) -> _Located:
+    """Where pages stand, and what the addresses on them are relative to."""
+    none = columns.Bases.of(columns.encoded([""]))
+    given = columns.encoded([page.url for page in pages])
+    found = columns.resolved(given, np.zeros(len(pages), np.int32), none, _ANY)
+    urls = [found.texts.text(i) for i in range(len(pages))]
+    bases: list[str | None] = list(urls)
+    for i in np.flatnonzero(found.states != resolving.OK).tolist():
+        urls[i], bases[i] = _odd(pages[i].url)
+    for i, page in enumerate(pages):
+        if page.base is not None and bases[i] is not None:
+            bases[i] = _based(page.base, bases[i])
+    return _Located(pa.array(urls, pa.string()), columns.Bases.of(columns.encoded([base or "" for base in bases])))
+
+
+def _odd(url: str) -> tuple[str, str | None]:
+    """(URL of a page to be shown, base that its addresses count from; None when it has no usable one)."""
+    try:
+        found = absolute(url, None)
+    except ValueError:
+        return repaired(url), None
+    return found, found
+
+
+def _based(given: str, url: str | None) -> str | None:
+    """The base that a page on `url` gives, or `url` where it is none."""
+    try:
+        base = absolute(given, url)
+    except ValueError:
+        return url
+    # HTML passes over a base that nothing can be relative to.
+    return url if base.startswith(("data:", "javascript:")) else base
+
+
+class _Found(NamedTuple):
+    """Candidates: columns of one length, of which `pages` and `kinds` are numbers."""
+
+    uids: pa.Array
+    image_uids: pa.Array
+    urls: pa.Array
+    texts: pa.Array
+    kinds: np.ndarray
+    pages: np.ndarray
+
+
+def _paired(images: columns.Images, bases: columns.Bases, settings: Extract, counts: np.ndarray) -> _Found:
+    found = columns.urls(images, bases, settings.max_url_bytes)
+    what = (images.address_of, images.text_of, *found.texts[1:], *images.texts[1:])
+    rows, url_bytes, text_bytes, longest = pairing.room(*what)
+    pages, kinds = np.empty(rows, np.int32), np.empty(rows, np.int8)
+    urls, texts = np.empty(url_bytes, np.uint8), np.empty(text_bytes, np.uint8)
+    url_at, text_at = np.empty(rows + 1, np.int32), np.empty(rows + 1, np.int32)
+    uids, image_uids = np.empty(32 * rows, np.uint8), np.empty(32 * rows, np.uint8)
+    count = pairing.pair(
+        *what, images.pages, found.texts.data, found.states, images.texts.data, images.kinds, settings.max_text_bytes,
+        np.empty(longest, np.uint8), pages, kinds, urls, url_at, texts, text_at, uids, image_uids, counts,
+    )  # fmt: skip
+    named = np.arange(count + 1, dtype=np.int32) * np.int32(32)
+    return _Found(
+        _strings(named, uids[: 32 * count]),
+        _strings(named, image_uids[: 32 * count]),
+        _strings(url_at[: count + 1], urls[: url_at[count]]),
+        _strings(text_at[: count + 1], texts[: text_at[count]]),
+        kinds[:count],
+        pages[:count],
+    )
+
+
+def _strings(offsets: np.ndarray, data: np.ndarray) -> pa.Array:
+    return pa.StringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(data))
+
+
+def _table(found: _Found, pages: Sequence[About], urls: pa.Array, source: str, file: str) -> pa.Table:
+    count, on = len(found.pages), pa.array(found.pages)
+    held = {
+        "uid": found.uids,
+        "image_uid": found.image_uids,
+        "url": found.urls,
+        "text": found.texts,
+        "kind": pa.array(KINDS).take(pa.array(found.kinds)),
+        "page_url": urls.take(on),
+        "page_robots": pa.array([page.robots for page in pages], pa.string()).take(on),
+        "page_lang": pa.array([page.lang for page in pages], pa.string()).take(on),
+        "source": pa.repeat(source, count),
+        "crawl_file": pa.repeat(file, count),
+        "record_offset": pa.array([page.offset for page in pages], pa.int64()).take(on),
+    }
+    arrow = schema.load("pairs").arrow()
+    arrays = [held[field.name] if field.name in held else pa.nulls(count, field.type) for field in arrow]
+    return pa.Table.from_arrays(arrays, schema=arrow)
