@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pyarrow.parquet as pq
 
@@ -33,7 +34,12 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Handler)
 
     def body(self, row: dict[str, Any]) -> bytes:
-        return (self.pool / row["member"]).read_bytes() if row["member"] else b""
+        """The bytes of a row's `member`: a file of the pool, or `zip!name` for a file in a zip."""
+        archive, _, name = (row["member"] or "").rpartition("!")
+        if archive:
+            with ZipFile(self.pool / archive) as opened:
+                return opened.read(name)
+        return (self.pool / name).read_bytes() if name else b""
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that hangs up early (a timeout, a size limit) is its own business; anything else is ours."""
