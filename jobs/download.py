@@ -8,6 +8,8 @@ from functools import partial
 from curate.images.agent import require_contact
 from curate.images.consent.rules import table
 from curate.images.downloading import download_part
+from curate.pools import inputs
+from curate.pools.members import Shelf
 from jobs import engine
 
 
@@ -21,10 +23,17 @@ def run(run: engine.Run) -> None:
     )
     part = partial(
         download_part, pairs=pairs, matches=matches, balanced=balanced, target=run.dataset("images"), plan=plan,
-        settings=settings,
+        settings=settings, shelf=_shelf(run),
     )  # fmt: skip
     launch = engine.spark_parts if settings.launcher == "spark" else engine.ray_parts
     run.make(plan, lambda missing: launch(run.engines, part, missing, workers=settings.workers))
+
+
+def _shelf(run: engine.Run) -> Shelf | None:
+    """Where images at hand are; None for a pool that has none, so that one whose files are gone can be fetched."""
+    if not run.dataset("pairs").require().ledger.notes.get("at_hand"):
+        return None
+    return Shelf.of(inputs.expand(run.recipe.extract))
 
 
 if __name__ == "__main__":

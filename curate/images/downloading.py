@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curate import schema
+from curate.images import held
 from curate.images.archive import ArchiveWriter, tar_name
 from curate.images.consent import Policy, Refusal
 from curate.images.fetched import Batch, Fetched, Session, Wanted
@@ -25,7 +26,19 @@ BATCH = 8192
 """Rows whose images are fetched together, and rows in a row group: their images wait on the local disk for the tar."""
 AHEAD = 2
 """Batches that are under way together, so that the slowest images of one do not leave the line idle."""
-PAIR_COLUMNS = ("uid", "image_uid", "url", "text", "kind", "page_url", "page_robots", "known_sha256")
+PAIR_COLUMNS = (
+    "uid",
+    "image_uid",
+    "url",
+    "text",
+    "kind",
+    "page_url",
+    "page_robots",
+    "known_sha256",
+    "crawl_file",
+    "member",
+    "record_offset",
+)
 
 
 def times_name(part: str) -> str:
@@ -42,11 +55,20 @@ class Begun(NamedTuple):
 
 
 def download_part(
-    part: str, *, pairs: Dataset, matches: Dataset, balanced: Dataset, target: Dataset, plan: Plan, settings: Download
+    part: str,
+    *,
+    pairs: Dataset,
+    matches: Dataset,
+    balanced: Dataset,
+    target: Dataset,
+    plan: Plan,
+    settings: Download,
+    shelf: held.Shelf | None = None,
 ) -> Part:
     """Fetches the images of one part of `pairs` and commits the part of `images`, with the tar and the times beside it.
 
-    Rows are those that balance kept or the baseline drew, in their order. A part that is there already is left as it is:
+    Rows are those that balance kept or the baseline drew, in their order. What rows name as `member` is not fetched but taken from
+    the `shelf`. A part that is there already is left as it is:
     engines start a task again whose answer they have lost.
     """
     done = target.committed(part, plan.hash)
@@ -65,20 +87,28 @@ def download_part(
         stack.callback(work.close)
         groups = regrouped(map(chosen, (tables for tables in zipped(part, inputs))))
         before: dict[str, Fetched] = {}
-        for begun in _begun(groups, work, Policy.of(settings)):
+        for begun in _begun(groups, work, Policy.of(settings), shelf, settings):
             before = _ended(begun, before, out, archive, times)
         archive.close()
     return committed(target, part, plan)
 
 
-def _begun(groups: Iterator[pa.Table], work: Session, policy: Policy) -> Iterator[Begun]:
+def _begun(
+    groups: Iterator[pa.Table], work: Session, policy: Policy, shelf: held.Shelf | None, settings: Download
+) -> Iterator[Begun]:
     """Begins batches, some ahead of the one that is yielded. An image whose texts go on in the next one is asked for once."""
     under_way: deque[Begun] = deque()
     asked: str | None = None
     for rows in groups:
         refusals = [policy.on_page(robots) for robots in rows["page_robots"].to_pylist()]
         wanted = _wanted(rows, refusals)
-        under_way.append(Begun(rows, refusals, work.start([item for item in wanted if item.image != asked])))
+        missing = [item for item in wanted if item.image != asked]
+        batch = (
+            work.start(missing)
+            if shelf is None
+            else held.start(work, missing, held.places(rows, refusals), shelf, settings)
+        )
+        under_way.append(Begun(rows, refusals, batch))
         last = rows["image_uid"][-1].as_py()
         asked = last if last == asked or any(item.image == last for item in wanted) else None
         if len(under_way) >= AHEAD:
@@ -141,14 +171,14 @@ def chosen(tables: dict[str, pa.Table]) -> pa.Table:
 
 def regrouped(tables: Iterator[pa.Table], size: int = BATCH) -> Iterator[pa.Table]:
     """The same rows in tables of exactly `size`, the last one smaller; none when there are no rows."""
-    held: pa.Table | None = None
+    waiting: pa.Table | None = None
     for table in tables:
-        held = table if held is None else pa.concat_tables([held, table])
-        while len(held) >= size:
-            yield held.slice(0, size).combine_chunks()
-            held = held.slice(size)
-    if held is not None and len(held):
-        yield held.combine_chunks()
+        waiting = table if waiting is None else pa.concat_tables([waiting, table])
+        while len(waiting) >= size:
+            yield waiting.slice(0, size).combine_chunks()
+            waiting = waiting.slice(size)
+    if waiting is not None and len(waiting):
+        yield waiting.combine_chunks()
 
 
 def _wanted(rows: pa.Table, refusals: list[Refusal | None]) -> list[Wanted]:
@@ -184,7 +214,7 @@ def _answered(rows: pa.Table, refusals: list[Refusal | None], fetched: dict[str,
         columns[name] = [None if fact is None else getattr(fact, name) for fact in facts]
     sources = zip(columns["sha256"], rows["known_sha256"].to_pylist(), strict=True)
     columns["sha256_matches"] = [ours == theirs.lower() if ours and theirs else None for ours, theirs in sources]
-    table = rows.drop_columns(["page_robots", "known_sha256"])
+    table = rows.drop_columns(["page_robots", "known_sha256", "crawl_file", "member", "record_offset"])
     types = known.arrow()
     for name, values in columns.items():
         table = table.append_column(name, pa.array(values, types.field(name).type))

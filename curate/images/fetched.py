@@ -111,6 +111,9 @@ class Spool:
                 error.errno, f"images cannot be kept in {tempfile.gettempdir()}: {error.strerror}"
             ) from error
 
+    def __contains__(self, image: str) -> bool:
+        return image in self._places
+
     def get(self, image: str) -> bytes:
         start, size = self._places[image]
         with self._lock:

@@ -15,6 +15,11 @@ LIMIT = 64 * 2**20
 class MemberError(ValueError):
     """A member that is not there, is no file of its own, or is larger than asked for; the message says which."""
 
+    def __init__(self, message: str, status: str = "not_at_hand"):
+        super().__init__(message)
+        self.status = status
+        """Of those of `schemas/images.yaml`."""
+
 
 def names_beside(path: str) -> list[str]:
     """The images in the folder of a file (of a folder, where the path ends in `/`), by name; no links (their type is their own)."""
@@ -37,7 +42,7 @@ def read_beside(path: str, member: str, limit: int = LIMIT) -> bytes:
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise MemberError(f"{file}: {error}") from error
     if len(data) > limit:
-        raise MemberError(f"{file}: more than {limit} bytes")
+        raise MemberError(f"{file}: more than {limit} bytes", "too_many_bytes")
     return data
 
 

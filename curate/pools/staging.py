@@ -21,6 +21,7 @@ def read_file(part: str, file: Input, settings: Extract, target: Dataset, plan: 
     account = Account()
     with target.write_part(part, plan.hash, Ledger()) as out:
         for table in readers.read(file, settings, account):
+            account.notes["at_hand"] += len(table) - table["member"].null_count
             out.write(table)
         out.ledger += account.ledger()
         if account.breaks:

@@ -64,7 +64,7 @@ def read_at(opened: BinaryIO, path: str, member: str, offset: int, limit: int) -
     ):
         raise MemberError(f"{path}: {repaired(info.name)!r} stands before byte {offset}, and not {member!r}")
     if info.size > limit:
-        raise MemberError(f"{path}: {member}: {info.size} bytes are more than the limit of {limit}")
+        raise MemberError(f"{path}: {member}: {info.size} bytes are more than the limit of {limit}", "too_many_bytes")
     data = opened.read(max(info.size, 0))
     if len(data) < info.size:
         raise MemberError(f"{path}: {member}: the file ends after {len(data)} of {info.size} bytes")
