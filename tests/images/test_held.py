@@ -173,3 +173,21 @@ def test_every_reader_that_names_members_can_give_them():
     from curate.pools.members import READ
 
     assert set(READ) == set(readers.READERS) - {"archive", "table"}
+
+
+def test_an_image_at_hand_is_not_asked_for_unless_its_page_forbids_what_another_allows(tmp_path, hostile_web):
+    urls = [hostile_web.url(f"ok{n}.jpg") for n in (50, 51)]
+    members = {}
+    for n, url in enumerate(urls):
+        members |= {f"{n}.jpg": picture(seed=n), f"{n}.json": orjson.dumps({"url": url, "caption": f"held {n}"})}
+    tar(tmp_path / "s.tar", members)
+    rows = [row | {"page_robots": "noai" if row["url"] == urls[1] else None} for row in read(f"{tmp_path}/s.tar")]
+    rows += web_rows(hostile_web, ["ok50.jpg", "ok51.jpg"])
+    hostile_web.asked.clear()
+    images, got = download(tmp_path, pool(tmp_path, rows), shelf(f"{tmp_path}/s.tar"))
+    assert (hostile_web.asked["/ok50.jpg"], hostile_web.asked["/ok51.jpg"]) == (0, 1)
+    assert {(row["url"] == urls[1], row["text"]): row["reason"] for row in got} == {
+        (False, "held 0"): None, (False, "t"): None, (True, "held 1"): "opted_out", (True, "t"): None,
+    }  # fmt: skip
+    stored = dict(images_of(images, PART))
+    assert stored[uid.image_uid(urls[0])] == members["0.jpg"] and stored[uid.image_uid(urls[1])] != members["1.jpg"]
