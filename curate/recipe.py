@@ -124,12 +124,15 @@ class Source(Settings, frozen=True, kw_only=True):
     """A named part of the pool: files of one kind, and how much of them is taken."""
 
     # The files' names and sizes are the pool, wherever it is kept.
-    runtime: ClassVar[tuple[str, ...]] = ("inputs",)
+    runtime: ClassVar[tuple[str, ...]] = ("inputs", "base")
 
     name: Name
     """What its rows call it (`source`)."""
     inputs: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
-    """Paths, globs, fsspec URLs, or lists of these (`wat.paths.gz`); of labelled images also folders."""
+    """Paths, globs, fsspec URLs, lists of these (`wat.paths.gz`), or crawls (`CC-MAIN-2024-10`, `CC-MAIN-2024-10/warc`); of
+    labelled images also folders."""
+    base: str | None = None
+    """What the paths in lists are relative to (`s3://commoncrawl/`): the working directory, for crawls https://data.commoncrawl.org/."""
     reader: Literal["auto", "archive", "table", "tar", "pmc", "labels"] = "auto"
     """What its files are; `auto` goes by their names: see `curate.pools.readers`."""
     files: Count | None = None

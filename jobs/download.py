@@ -33,7 +33,7 @@ def _shelf(run: engine.Run) -> Shelf | None:
     """Where images at hand are; None for a pool that has none, so that one whose files are gone can be fetched."""
     if not run.dataset("pairs").require().ledger.notes.get("at_hand"):
         return None
-    return Shelf.of(inputs.expand(run.recipe.extract))
+    return Shelf.of(inputs.expand(run.recipe.extract, run.recipe.seed))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ SPARK_TYPES = {pa.string(): "string", pa.int32(): "int", pa.int64(): "bigint"}
 def run(run: engine.Run) -> Manifest:
     """Makes `pairs` of the files that extract.inputs and extract.sources name."""
     settings = run.recipe.extract
-    files = inputs.expand(settings)
+    files = inputs.expand(settings, run.recipe.seed)
     marks = {"pool": inputs.identity(files), **readers.check(files)}
     plan = run.plan("pairs", settings.identity(), [], [part_name(i) for i in range(settings.parts)], **marks)
     staged = run.dataset("pairs-read")

@@ -5,11 +5,11 @@ that are no record), the place goes into the account, and reading goes on at the
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
-import fsspec
 import pyarrow as pa
 
-from curate.pools import batches, warc, wat
+from curate.pools import batches, opening, warc, wat
 from curate.pools.batches import Batch
 from curate.pools.candidates import Account
 from curate.pools.collapsing import row_groups
@@ -30,8 +30,9 @@ def read(file: Input, settings: Extract, account: Account) -> Iterator[pa.Table]
 def _tables(file: Input, settings: Extract, account: Account) -> Iterator[pa.Table]:
     waiting: dict[str, list[Record]] = {"response": [], "metadata": []}
     size = 0
-    with fsspec.open(file.path, "rb") as opened:
-        for record in records(opened, file.name, settings.max_record_bytes, account):
+    with ExitStack() as stack:
+        opened = opening.opened(file, account, stack)
+        for record in records(opened, file.name, settings.max_record_bytes, account) if opened else ():
             waiting[record.kind].append(record)
             size += len(record.block)
             if size >= BATCH:

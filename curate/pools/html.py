@@ -48,7 +48,7 @@ def _images(
     nodes: list[Any],
     number: int,
     sources: dict[int, list[str]] | None,
-    captions: dict[int, tuple[bool, str]] | None,
+    captions: dict[int, str] | None,
     found: Found,
 ) -> None:
     """Adds each `<img>`: its src, its lazy address, the largest of its candidates and its `<source>`s; and its texts."""
@@ -69,7 +69,7 @@ def _images(
         if text := get("data-image-title"):
             texts.append(text)
             kinds.append(_IMAGE_TITLE)
-        if captions and (text := _caption(node, captions)):
+        if captions and (text := captions.get(node.mem_id)):
             texts.append(text)
             kinds.append(_FIGCAPTION)
         found.address_of.append(len(urls))
@@ -97,33 +97,39 @@ def _sources(tree: Any) -> dict[int, list[str]]:
     return before
 
 
-def _captions(tree: Any) -> dict[int, tuple[bool, str]]:
-    """For each figure the text of its caption: the first one counts, and a `<figcaption>` most."""
-    captions: dict[int, tuple[bool, str]] = {}
+def _captions(tree: Any) -> dict[int, str]:
+    """The caption of each image that stands in a figure with one: the first one counts, and a `<figcaption>` most."""
+    figures: dict[int, tuple[Any, bool, str]] = {}
     for node in tree.css(_CAPTIONS):
-        own, figure = node.tag == "figcaption", node.parent
-        for _ in range(MAX_CLIMB):
-            if figure is None:
-                break
-            if figure.tag == "figure" or not FIGURES.isdisjoint((figure.attributes.get("class") or "").split()):
-                known = captions.get(figure.mem_id)
-                if known is None or (own and not known[0]):
-                    captions[figure.mem_id] = own, " ".join(node.text().split())
-                break
-            figure = figure.parent
+        figure, own = _figure(node.parent), node.tag == "figcaption"
+        if figure is not None:
+            known = figures.get(figure.mem_id)
+            if known is None or (own and not known[1]):
+                figures[figure.mem_id] = figure, own, " ".join(node.text().split())
+    captions: dict[int, str] = {}
+    # From the figures down, because most images stand in none. Where one stands in several, its own is the nearest.
+    for figure, _, text in figures.values():
+        for image in figure.css("img"):
+            if image.mem_id not in captions:
+                captions[image.mem_id] = text
+            elif (nearest := _figure(image.parent, figures)) is not None:
+                captions[image.mem_id] = figures[nearest.mem_id][2]
     return captions
 
 
-def _caption(node: Any, captions: dict[int, tuple[bool, str]]) -> str | None:
-    """The caption of the figure that an image stands in."""
-    above = node.parent
+def _figure(node: Any, known: dict[int, Any] | None = None) -> Any:
+    """The element itself or the nearest above it that is a figure, of the known ones if they are given; None if it is far."""
     for _ in range(MAX_CLIMB):
-        if above is None:
+        if node is None:
             return None
-        if (known := captions.get(above.mem_id)) is not None:
-            return known[1]
-        above = above.parent
+        if node.mem_id in known if known else _is_figure(node):
+            return node
+        node = node.parent
     return None
+
+
+def _is_figure(node: Any) -> bool:
+    return node.tag == "figure" or not FIGURES.isdisjoint((node.attributes.get("class") or "").split())
 
 
 def _said(metas: list[Any]) -> tuple[str | None, list[tuple[str, str]]]:

@@ -1,4 +1,6 @@
-"""Two questions about the bytes of a page that are cheap to answer in one pass: are they UTF-8, and how many tags are there?"""
+"""Questions about the bytes of a page that are cheap to answer in one pass: are they UTF-8, how many tags are there, how deep?"""
+
+from collections.abc import Iterable
 
 import numpy as np
 from numba import njit
@@ -17,6 +19,69 @@ def well_formed(data: bytes) -> bool:
 def tags(data: bytes) -> int:
     """How many `<` are among the bytes."""
     return _tags(np.frombuffer(data, np.uint8))
+
+
+def steps(data: bytes, closed: np.ndarray, flat: np.ndarray) -> int:
+    """Elements that are open at each start tag, summed; at most, because an end tag closes nothing but its own kind.
+
+    `closed` are names (as `names` makes them) of elements that are counted down where they end, those of other names never; `flat`
+    those that are never open.
+    """
+    return _steps(np.frombuffer(data, np.uint8), closed, flat)
+
+
+def names(words: Iterable[str]) -> np.ndarray:
+    """Names of up to 8 letters, as sorted uint64."""
+    return np.sort(np.array([int.from_bytes(word.encode().ljust(8, b"\0"), "little") for word in words], np.uint64))
+
+
+@compiled
+def _steps(data, closed, flat):
+    open_, total, depth, at, end = np.zeros(len(closed), np.int64), 0, 0, 0, len(data)
+    while at < end - 1:
+        if data[at] != _LESS:
+            at += 1
+            continue
+        closing = data[at + 1] == ord("/")
+        at += 2 if closing else 1
+        name, length = np.uint64(0), 0
+        while at < end and _in_a_name(data[at]):
+            byte = data[at] | 32 if ord("A") <= data[at] <= ord("Z") else data[at]
+            if length < 8:
+                name |= np.uint64(byte) << np.uint64(8 * length)
+            length, at = length + 1, at + 1
+        if length == 0:
+            continue
+        if length <= 8:
+            if _among(flat, name) >= 0:
+                total += 0 if closing else depth
+                continue
+            kind = _among(closed, name)
+            if kind >= 0:
+                if not closing:
+                    open_[kind] += 1
+                    depth += 1
+                elif open_[kind]:
+                    open_[kind] -= 1
+                    depth -= 1
+                total += 0 if closing else depth
+                continue
+        if not closing:
+            depth += 1
+            total += depth
+    return total
+
+
+@njit
+def _in_a_name(byte):
+    return byte > 32 and byte != ord("/") and byte != ord(">")
+
+
+@njit
+def _among(names, name):
+    """The place of a name; -1 where it is not."""
+    at = np.searchsorted(names, name)
+    return at if at < len(names) and names[at] == name else -1
 
 
 @compiled

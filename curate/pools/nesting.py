@@ -6,7 +6,11 @@ elements again in each block: 18 KB of `<p><font size=N>` are half a million nod
 
 import re
 from collections import Counter
+from functools import cache
 
+import numpy as np
+
+from curate.pools import looking
 from curate.pools.pages import BadRecord
 
 MAX_NODES, MAX_STEPS = 2_000_000, 100_000_000
@@ -50,6 +54,66 @@ _FLAT = frozenset(
 )
 _PARAGRAPHS = frozenset(["p", "li", "dd", "dt"])
 _CELLS = frozenset(["td", "th", "tr", "caption", "tbody", "thead", "tfoot"])
+
+
+_CLOSED = frozenset(
+    [
+        "article",
+        "aside",
+        "audio",
+        "body",
+        "button",
+        "canvas",
+        "center",
+        "dir",
+        "div",
+        "dl",
+        "fieldset",
+        "figure",
+        "footer",
+        "form",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "header",
+        "label",
+        "legend",
+        "main",
+        "map",
+        "menu",
+        "nav",
+        "object",
+        "ol",
+        "pre",
+        "section",
+        "select",
+        "span",
+        "svg",
+        "table",
+        "tbody",
+        "td",
+        "textarea",
+        "tfoot",
+        "th",
+        "thead",
+        "tr",
+        "ul",
+        "video",
+    ]
+)
+
+
+@cache
+def _closed() -> np.ndarray:
+    return looking.names(_FORMATTING | _CLOSED)
+
+
+@cache
+def _flat() -> np.ndarray:
+    return looking.names(name for name in _FLAT if len(name) <= 8)
 
 
 class _Scope:
@@ -100,10 +164,10 @@ def check(html: bytes, tags: int) -> None:
     """
     if tags < _FEW_TAGS:
         return
-    # All elements open at once, and all formatting (of elements alike three) opened again in each: harmless even so?
-    elements, formats = tags - html.count(b"</"), _FORMATS.findall(html)
+    # All formatting, of elements alike three, opened again in each element: if that is harmless, the rest is quickly known.
+    formats = _FORMATS.findall(html)
     again = min(len(formats), 3 * len(set(formats)))
-    if elements * elements < 2 * MAX_STEPS and elements * again < MAX_NODES:
+    if (tags - html.count(b"</")) * again < MAX_NODES and looking.steps(html, _closed(), _flat()) < MAX_STEPS:
         return
     scopes, outer, nodes, steps = [_Scope()], 0, 0, 0
     for match in _TAG.finditer(html):

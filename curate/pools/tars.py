@@ -66,7 +66,7 @@ def _rows(file: Input, settings: Extract, account: Account) -> Iterator[Row]:
 
 def _parts(opened: BinaryIO, file: Input, account: Account) -> Iterator[tuple[str, Part]]:
     """(key, member) of each image and text, in order."""
-    for info in members(opened, file.name, file.size, account):
+    for info in members(opened, file.name, file.length(opened), account):
         name = repaired(info.name)
         folder, slash, base = name.rpartition("/")
         key, dot, _ = base.partition(".")

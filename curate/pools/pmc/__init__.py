@@ -67,7 +67,7 @@ def _package(file: Input, settings: Extract, account: Account, rows: Rows) -> It
     limit = settings.max_record_bytes
     with fsspec.open(file.path, "rb") as opened:
         try:
-            for member in package.members(opened, file.size, limit, account.notes):
+            for member in package.members(opened, file.length(opened), limit, account.notes):
                 if files.folder(member.name) != at or len(waiting) == MAX_WAITING:
                     yield from _of_folder(waiting, images, offset, file.name, account, rows)
                     images = images if files.folder(member.name) == at else []
