@@ -137,6 +137,11 @@ class Source(Settings, frozen=True, kw_only=True):
     """What its files are; `auto` goes by their names: see `curate.pools.readers`."""
     files: Count | None = None
     """So many of its files, drawn by the recipe's seed without replacement; all by default."""
+    weight: Positive | None = None
+    """Its share of the mix, in proportion to the weights of others: the largest mix of distinct pairs with these shares is taken. A
+    source without a weight is taken whole beside it."""
+    quota: Limit | None = None
+    """At most so many of its distinct pairs, drawn by the recipe's seed; a smaller quota's set lies inside a larger one's."""
     table: Table | None = None
     """What its tables need beyond the names of columns that are known."""
     labels: Labels | None = None

@@ -1,7 +1,8 @@
 """extract: files of a crawl to `pairs`, one row per image URL and text.
 
 Two steps, each of which goes on where it was killed: every file becomes one part of candidates (`pairs-read`, removed
-at the end), and one shuffle by the hash of the image URL cuts them into the parts that all later stages follow.
+at the end), and one shuffle by the hash of the image URL cuts them into the parts that all later stages follow. Where sources have
+quotas or weights, that makes `pairs-whole`, of which each part of `pairs` takes what is let in.
 """
 
 import jobs  # noqa: F401 - before all others, see there
@@ -15,9 +16,10 @@ import msgspec
 import pyarrow as pa
 
 from curate import schema
-from curate.pools import collapsing, inputs, readers, staging
+from curate.pools import collapsing, inputs, mixing, readers, staging
 from curate.store import Dataset, Manifest, Part, Plan, part_name
 from jobs import engine
+from jobs import mixing as mixes
 
 SPARK_TYPES = {pa.string(): "string", pa.int32(): "int", pa.int64(): "bigint"}
 
@@ -27,8 +29,12 @@ def run(run: engine.Run) -> Manifest:
     settings = run.recipe.extract
     files = inputs.expand(settings, run.recipe.seed)
     marks = {"pool": inputs.identity(files), **readers.check(files)}
-    plan = run.plan("pairs", settings.identity(), [], [part_name(i) for i in range(settings.parts)], **marks)
-    staged = run.dataset("pairs-read")
+    names = [part_name(i) for i in range(settings.parts)]
+    mixed = mixing.mixed(settings.sources)
+    plan = run.plan(
+        "pairs", settings.identity() | ({"seed": run.recipe.seed} if mixed else {}), [], names, **marks
+    )  # fmt: skip
+    staged, whole, pairs = (run.dataset(name) for name in ("pairs-read", "pairs-whole", "pairs"))
 
     def read() -> Manifest:
         limits = {name: value for name, value in settings.identity().items() if name != "parts"}
@@ -38,17 +44,27 @@ def run(run: engine.Run) -> Manifest:
         function = partial(_read, files=by_name, settings=settings, target=staged, plan=reading)
         return run.make(reading, lambda missing: engine.spark_parts(run.engines, function, missing))
 
-    def shuffle(missing: list[str]) -> Sequence[Part]:
+    def shuffle(target: Dataset, plan: Plan, missing: list[str]) -> Sequence[Part]:
         read()
-        return _shuffle(run.engines.spark(), staged, run.dataset("pairs"), plan, missing)
+        return _shuffle(run.engines.spark(), staged, target, plan, missing)
+
+    def mix(missing: list[str]) -> Sequence[Part]:
+        everything = run.plan(whole.name, settings.identity(), [], names, **marks)
+        run.make(everything, lambda missing: shuffle(whole, everything, missing))
+        return mixes.parts(run, whole, pairs, plan, missing)
+
+    def finish() -> dict[str, Any]:
+        said = {"quarantine": staging.quarantine(staged, staged.manifest() or read())}
+        return said | ({"mix": mixes.account(pairs)} if mixed else {})
 
     manifest = run.make(
         plan,
-        shuffle,
-        finish=lambda: {"quarantine": staging.quarantine(staged, staged.manifest() or read())},
+        mix if mixed else lambda missing: shuffle(pairs, plan, missing),
+        finish=finish,
         before=lambda: staging.left_before(staged.require()),
     )
-    staged.remove()
+    for done in (whole, staged):
+        done.remove()
     return manifest
 
 

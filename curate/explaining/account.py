@@ -73,7 +73,7 @@ def places(workdir: Workdir, uid: str | None, url: str | None) -> list[Place]:
         manifest = pairs.require()
         raise ExplainError(
             f"{where} ({len(manifest.parts)} parts, {sum(part.rows for part in manifest.parts):,} rows). What extract left out "
-            f"(repeated, empty_text, bad_url and the like) is in no dataset; uids are 32 hex digits, such as {EXAMPLE}"
+            f"(repeated, over_quota, empty_text, bad_url and the like) is in no dataset; uids are 32 hex digits, such as {EXAMPLE}"
         )
     return found
 
