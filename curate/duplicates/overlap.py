@@ -13,7 +13,7 @@ import xxhash
 
 from curate.duplicates import hashes
 from curate.images.decoding import ImageError
-from curate.images.fetching import perceptual_hash
+from curate.images.inspecting import perceptual_hash
 from curate.recipe import EvaluationSet, RecipeError
 
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from curate import CurateError
 from curate.images.decoding import ImageError, decode
-from curate.images.fetching import perceptual_hash
+from curate.images.inspecting import perceptual_hash
 from curate.recipe import EvaluationSet
 
 COLUMNS = ("path", "label", "text")

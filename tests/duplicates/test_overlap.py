@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curate.duplicates import hashes, overlap
-from curate.images.fetching import perceptual_hash
+from curate.images.inspecting import perceptual_hash
 from curate.recipe import EvaluationSet, RecipeError
 
 

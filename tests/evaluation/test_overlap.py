@@ -9,7 +9,7 @@ from PIL import Image
 from curate.duplicates.hashes import any_close
 from curate.evaluation import overlap, sets
 from curate.evaluation.sets import EvaluationError
-from curate.images.fetching import perceptual_hash
+from curate.images.inspecting import perceptual_hash
 from curate.recipe import EvaluationSet
 from curate.uid import image_uid
 

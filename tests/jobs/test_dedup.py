@@ -9,7 +9,7 @@ import pytest
 
 from curate import schema, uid
 from curate.duplicates import nodes, overlap
-from curate.images.fetching import perceptual_hash
+from curate.images.inspecting import perceptual_hash
 from curate.recipe import RecipeError, build
 from curate.store import Dataset, Plan, StoreError
 from jobs import dedup, engine

@@ -5,7 +5,7 @@ import pytest
 
 from curate import recipe, schema
 from curate.evaluation.sets import EvaluationError
-from curate.images.fetching import inspect
+from curate.images.inspecting import inspect
 from curate.store import Dataset, Plan, StoreError
 from curate.training import checkpoints
 from curate.training.loop import train as learn
