@@ -14,7 +14,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo extract match balance download score dedup select shard train evaluate report run web teacher metadata test test-long lint bench-match bench-worldwide bench-extract lowest clean
+.PHONY: help install demo extract match balance download score dedup select shard train evaluate report run web teacher metadata test test-long lint bench-match bench-worldwide bench-extract bench-download lowest clean
 
 help: ## list the targets in the order of the road
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -34,7 +34,7 @@ match: $(VENV)/.all ## Spark: language id, and metadata entries in each text
 balance: $(VENV)/.all ## Spark: keep probability by entry counts, decided by hash
 	$(STAGE)
 
-download: $(VENV)/.all ## Ray: img2dataset behind a guard; every row comes back with a status
+download: $(VENV)/.all ## Ray or Spark: images, politely; every row comes back with a status
 	$(if $(filter demo,$(RECIPE)),$(BIN)/python demo/run.py --stages download --workdir $(WORKDIR) $(if $(REDO),--redo $(REDO)) $(SET),$(STAGE))
 
 score: $(VENV)/.all ## Ray: CLIP similarity and embeddings
@@ -90,6 +90,9 @@ bench-worldwide: $(VENV)/.bench ## indexes of 27 million entries in 329 language
 
 bench-extract: $(VENV)/.bench ## WARC and WAT read per CPU second, against their floors (CORPUS=folder)
 	$(BIN)/python benchmarks/extract.py $(CORPUS)
+
+bench-download: $(VENV)/.all ## images had from a hostile web and images a second from an easy one, against img2dataset alone (CORPUS=folder)
+	$(BIN)/python benchmarks/download.py $(CORPUS)
 
 lowest: ## an environment with every lower bound of pyproject.toml, and the tests in it
 	$(PYTHON) -m venv $(VENV)-lowest

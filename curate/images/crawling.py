@@ -5,10 +5,11 @@ next batch is begun while the last one ends, so that one slow host holds up noth
 """
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,7 @@ from curate.images.decoding import ImageError
 from curate.images.fetched import SHA256_DIFFERS, Fetched, Spool, Times, Trail, Wanted, differs
 from curate.images.gate import Gate, Turn
 from curate.images.inspecting import Facts, inspect
+from curate.images.inspectors import Inspectors
 from curate.images.names import Names
 from curate.images.politeness import Manners, retry_after
 from curate.images.status import RATE_LIMITED, Ending, FetchError, of_http
@@ -29,7 +31,9 @@ from curate.recipe import Download
 
 MAX_REDIRECTS = 10
 INSPECTORS = 2
-"""Threads that decode. Pillow lets others run while it does."""
+"""Threads that decode, for each event loop."""
+_GARBAGE = (50_000, 20, 50)
+"""When Python looks for cycles: with thousands of images under way the usual (700, 10, 10) took a seventh of all time."""
 _PASSING = {"timeout", "connection_error", "dns_error", "http_5xx", RATE_LIMITED}
 """Statuses after which the same request may end otherwise."""
 
@@ -62,9 +66,9 @@ class _Account:
 class Crawler:
     """Fetches one image at a time for as many callers as there are; lives on one event loop."""
 
-    def __init__(self, settings: Download, inspectors: ThreadPoolExecutor):
+    def __init__(self, settings: Download):
         addresses = Addresses.parse(settings.allow_addresses, settings.connect_to, settings.contact is not None)
-        self._settings, self._inspectors = settings, inspectors
+        self._settings, self._inspectors = settings, Inspectors(INSPECTORS)
         self._gate = Gate(Manners.of(settings))
         names = Names(addresses, settings.dns_ttl, settings.timeout)
         limits = Limits(addresses, settings.max_bytes, settings.timeout)
@@ -73,6 +77,7 @@ class Crawler:
 
     async def close(self) -> None:
         await self._transport.close()
+        self._inspectors.close()
 
     async def fetch(self, wanted: Wanted, spool: Spool) -> Fetched:
         """The image's ending, and its bytes in `spool` when it ended well. DiskError when this machine fails."""
@@ -197,8 +202,7 @@ class Crawler:
         assert response.body is not None
         account.nbytes = response.body.size
         work = (response.body, self._settings.max_pixels, wanted, spool, self._settings.sha256_mismatch == "drop")
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._inspectors, _look, *work)
+        return await self._inspectors.call(_look, *work)
 
     async def _policy_file(self, url: str) -> tuple[int, Headers, bytes]:
         """Asks for a file that says what robots may do, no further than its rules are read. Raises FetchError."""
@@ -245,14 +249,15 @@ class CrawlSession:
     """The crawler's event loop in a thread. See `curate.images.fetched.Session`."""
 
     def __init__(self, settings: Download):
-        self._inspectors = ThreadPoolExecutor(INSPECTORS, "inspect")
+        self._garbage = gc.get_threshold()
+        gc.set_threshold(*_GARBAGE)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="crawl", daemon=True)
         self._thread.start()
         self._crawler: Crawler = self._call(self._made(settings)).result()
 
     async def _made(self, settings: Download) -> Crawler:
-        return Crawler(settings, self._inspectors)
+        return Crawler(settings)
 
     def _call(self, work: Any) -> "Future[Any]":
         return asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -274,7 +279,7 @@ class CrawlSession:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-        self._inspectors.shutdown(cancel_futures=True)
+        gc.set_threshold(*self._garbage)
 
     async def _ended(self) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}

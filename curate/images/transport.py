@@ -153,6 +153,9 @@ class _Heads(ResponseHandler):
             super().data_received(data[:end])
             data = data[end:]
         super().data_received(data)
+        # Nor does it tell who reads a body that the rest of it makes no sense.
+        if self.exception() is not None and self._payload is not None and not self._payload.is_eof():
+            self._payload.set_exception(aiohttp.ClientPayloadError())
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -204,7 +207,8 @@ def canonical(url: str, base: str | None = None) -> str:
         raise FetchError("unexpected", "the URL cannot be parsed") from error
     if parsed.protocol not in ("http:", "https:"):
         raise FetchError("refused_scheme", f"leads to {parsed.protocol} and not to http or https")
-    parsed.username = parsed.password = parsed.hash = ""
+    if "@" in parsed.href or "#" in parsed.href:  # each of these parses anew
+        parsed.username = parsed.password = parsed.hash = ""
     return parsed.href
 
 

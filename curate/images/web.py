@@ -11,9 +11,9 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import Message
 from functools import partial
 from typing import Any
@@ -73,6 +73,9 @@ class _Response(http.client.HTTPResponse):
     The declared length is never trusted with memory: `http.client` would allocate it at once.
     """
 
+    sized: Callable[[int], None] | None = None
+    """Is told the size of a whole body."""
+
     def __init__(self, *args: Any, max_bytes: int, **keywords: Any):
         super().__init__(*args, **keywords)
         self._max_bytes = max_bytes
@@ -92,6 +95,8 @@ class _Response(http.client.HTTPResponse):
         if self.length:
             raise http.client.IncompleteRead(b"", self.length)
         body.end()
+        if self.sized:
+            self.sized(body.size)
         return body.read()
 
 
@@ -214,9 +219,12 @@ class Opener(urllib.request.OpenerDirector):
             self.ask(request)
             request.deadline = time.monotonic() + self._limits.max_seconds
             response = super().open(request, data, timeout or self._limits.timeout)
-            self.trails[url] = _trail(request, response)
+            self.trails[url] = trail = _trail(request, response)
             self._welcome(response, request)
+            response.sized = lambda size: self.trails.update({url: replace(trail, nbytes=size)})
         except Exception as error:
+            if isinstance(error, urllib.error.HTTPError):
+                self.trails[url] = _trail(request, error)
             failure = classified(error)
             if failure.ending.status not in _TRANSIENT and failure.ending.http_status not in _TRANSIENT_HTTP:
                 self._settled[url] = failure

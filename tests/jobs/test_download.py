@@ -2,14 +2,16 @@
 
 import hashlib
 import tarfile
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curate import uid
+from curate import schema, uid
 from curate.images import downloading
+from curate.images.agent import ContactError
 from curate.images.archive import images_of
 from curate.recipe import build
 from curate.store import Dataset, Plan
@@ -59,8 +61,11 @@ def write(workdir: Path, name: str, stage: str, parts: dict[str, list[dict]]) ->
     data.commit(plan)
 
 
-def pool(workdir: Path, web) -> dict[str, dict]:
+def pool(workdir: Path, web, known=None) -> dict[str, dict]:
+    """`known` is {path: sha256 that the source gives it}."""
     rows = pairs_of(web)
+    for row in rows:
+        row["known_sha256"] = (known or {}).get(row["url"].rsplit("/", 1)[1])
     cut = {p: [r for r in rows if uid.part_of(r["image_uid"], 2) == i] for i, p in enumerate(PARTS)}
     own = ("of_state", "baseline")
     write(
@@ -166,3 +171,86 @@ def test_a_missing_input_names_the_stage_to_run(engines, tmp_path, hostile_web, 
     Dataset(str(tmp_path), lacking).remove()
     with pytest.raises(RuntimeError, match=r"'extract'|'balance'"):
         run(engines, tmp_path)
+
+
+def test_spark_keeps_failures_and_makes_the_same_bytes_as_ray(engines, tmp_path, hostile_web):
+    made = {}
+    for launcher in ("ray", "spark"):
+        pool(tmp_path / launcher, hostile_web)
+        made[launcher] = contents(run(engines, tmp_path / launcher, launcher=launcher, retries=0))
+    assert made["ray"] == made["spark"]
+    ledger = Dataset(str(tmp_path / "spark"), "images").require().ledger
+    assert ledger.failed == {"http_4xx": 1, "not_an_image": 1}
+
+
+def test_both_engines_make_the_same_rows(tmp_path, hostile_web):
+    pool(tmp_path, hostile_web)
+    sources = {name: Dataset(str(tmp_path), name) for name in ("pairs", "matches", "balanced")}
+    made = []
+    for name in ("curate", "img2dataset"):
+        target, plan = Dataset(str(tmp_path), f"images/{name}"), Plan(dataset="images", stage="download", settings={}, inputs={}, parts=PARTS)  # fmt: skip
+        for part in PARTS:
+            downloading.download_part(part, **sources, target=target, plan=plan, settings=recipe(engine=name).download)
+        tables = [target.read_part(part).drop_columns(["error"]).combine_chunks() for part in PARTS]
+        made.append((tables, [Path(target.path(f"{part}.tar")).read_bytes() for part in PARTS]))
+    assert made[0] == made[1]
+
+
+def test_a_part_that_is_there_is_not_fetched_again(tmp_path, hostile_web):
+    pool(tmp_path, hostile_web)
+    sources = {name: Dataset(str(tmp_path), name) for name in ("pairs", "matches", "balanced")}
+    target = Dataset(str(tmp_path), "images")
+    plan = Plan(dataset="images", stage="download", settings={}, inputs={}, parts=PARTS)
+    fetch = partial(
+        downloading.download_part, PARTS[0], **sources, target=target, plan=plan, settings=recipe().download
+    )
+    record = fetch()
+    asked = hostile_web.asked.total()
+    assert fetch() == record and hostile_web.asked.total() == asked > 0
+
+
+def test_times_stand_beside_the_part_and_in_no_manifest(tmp_path, hostile_web):
+    pool(tmp_path, hostile_web)
+    sources = {name: Dataset(str(tmp_path), name) for name in ("pairs", "matches", "balanced")}
+    target = Dataset(str(tmp_path), "images")
+    plan = Plan(dataset="images", stage="download", settings={}, inputs={}, parts=PARTS)
+    target.begin(plan)
+    for part in PARTS:
+        downloading.download_part(part, **sources, target=target, plan=plan, settings=recipe().download)
+        times = pq.read_table(target.path(downloading.times_name(part)))
+        assert times.schema.equals(schema.load("times").arrow())
+        rows = target.read_part(part, ["image_uid", "redirects"]).to_pylist()
+        answered = list(dict.fromkeys(r["image_uid"] for r in rows if r["redirects"] is not None))
+        assert times["image_uid"].to_pylist() == answered
+        assert all(0 < seconds < 5 for seconds in times["elapsed"].to_pylist())
+        assert dict(zip(times["image_uid"].to_pylist(), times["requests"].to_pylist(), strict=True)) == {
+            r["image_uid"]: 1 + r["redirects"] for r in rows if r["redirects"] is not None
+        }
+    assert b"times" not in target.fs.cat_file(target.path("_plan.json"))
+
+
+def test_a_known_hash_that_differs_is_told_row_by_row(tmp_path, hostile_web, picture_bytes):
+    right, other = hashlib.sha256(picture_bytes("JPEG", 10)).hexdigest(), "f" * 64
+    known = {"ok10.jpg": right.upper(), "ok11.jpg": other}
+    pool(tmp_path, hostile_web, known)
+    sources = {name: Dataset(str(tmp_path), name) for name in ("pairs", "matches", "balanced")}
+    for choice, state in (("keep", "kept"), ("drop", "dropped")):
+        target = Dataset(str(tmp_path), f"images/{choice}")
+        plan = Plan(dataset="images", stage="download", settings={}, inputs={}, parts=PARTS)
+        rows = []
+        for part in PARTS:
+            settings = recipe(sha256_mismatch=choice).download
+            downloading.download_part(part, **sources, target=target, plan=plan, settings=settings)
+            rows += target.read_part(part).to_pylist()
+            kept = list(
+                dict.fromkeys(r["image_uid"] for r in target.read_part(part).to_pylist() if r["state"] == "kept")
+            )
+            assert [image for image, _ in images_of(target, part)] == kept
+        said = {r["url"].rsplit("/", 1)[1]: (r["state"], r["sha256_matches"]) for r in rows}
+        assert said["ok10.jpg"] == ("kept", True) and said["ok12.jpg"] == ("kept", None)
+        assert said["ok11.jpg"] == (state, False if choice == "keep" else None)
+
+
+def test_nobody_in_particular_asks_nobody(engines, tmp_path):
+    with pytest.raises(ContactError, match=r"download.contact is not set.*mailto:"):
+        run(engines, tmp_path, allow_addresses=[])
