@@ -235,7 +235,8 @@ class Download(Settings, frozen=True, kw_only=True):
     retry_wait: Positive = 1.0
     """Seconds before an image is asked for again; doubled each time. Retry-After goes before it."""
     max_retry_after: Limit = 120
-    """Seconds that a host's Retry-After is waited for; a host that wants more is not asked again, and its images are rate_limited."""
+    """Seconds that an image waits in all where servers say how long (Retry-After); a host that wants more at once is not asked
+    again, and its images are rate_limited."""
     max_seconds: Positive = 60.0
     """Seconds that one image may take in all, redirects and slow drips included; waiting for the host's turn is not counted."""
     max_bytes: Count = 20 * 2**20

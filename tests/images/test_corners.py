@@ -263,6 +263,13 @@ def test_retry_after_is_waited_for_by_the_whole_host(raw_web, picture_bytes):
     assert gaps(raw_web.times["a.example"])[0] >= 1.0 and len(raw_web.times["a.example"]) == 5
 
 
+def test_patience_with_a_server_that_always_asks_for_more_has_an_end(raw_web):
+    raw_web.says["*"] = ok(b"", "429 Too Many", Retry_After="1")
+    end = fetched(raw_web, "a.example/x", retries=1, max_retry_after=2)[0]["a.example/x"].ending
+    assert (end.status, end.http_status) == ("rate_limited", 429)
+    assert 3 <= len(raw_web.times["a.example"]) <= 4 and min(gaps(raw_web.times["a.example"])) >= 1.0
+
+
 def test_a_server_that_asks_for_too_much_is_left_alone(raw_web):
     raw_web.says["*"] = ok(b"", "503 Later", Retry_After="86400")
     results, _ = fetched(raw_web, *(f"a.example/{n}" for n in range(9)), retries=3, per_host_concurrency=1)
