@@ -232,7 +232,7 @@ def test_times_stand_beside_the_part_and_in_no_manifest(tmp_path, hostile_web):
 def test_a_known_hash_that_differs_is_told_row_by_row(tmp_path, hostile_web, picture_bytes):
     right, other = hashlib.sha256(picture_bytes("JPEG", 10)).hexdigest(), "f" * 64
     known = {"ok10.jpg": right.upper(), "ok11.jpg": other}
-    pool(tmp_path, hostile_web, known)
+    pool(tmp_path, hostile_web, known=known)
     sources = {name: Dataset(str(tmp_path), name) for name in ("pairs", "matches", "balanced")}
     for choice, state in (("keep", "kept"), ("drop", "dropped")):
         target = Dataset(str(tmp_path), f"images/{choice}")
