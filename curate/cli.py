@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from curate import CurateError, __version__, recipe
-from curate.commands import counts, explain, metadata, plan
+from curate.commands import counts, explain, metadata, plan, retry
 from curate.commands.options import Overrides, RecipeOption, WorkdirOption
 from curate.recipe import RecipeError
 from curate.store import nearest
@@ -23,6 +23,7 @@ app.add_typer(counts.app, name="counts")
 app.add_typer(metadata.app, name="metadata")
 app.add_typer(plan.app, name="plan")
 app.command()(explain.explain)
+app.command()(retry.retry)
 
 
 @app.command()

@@ -3,7 +3,7 @@
 This is what an engine's worker executes. Memory is one row group of each input, whatever the size of the part.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 
 import pyarrow as pa
@@ -60,3 +60,17 @@ def committed(target: Dataset, part: str, plan: Plan) -> Part:
             f"{target.root}/{part}.parquet is gone right after it was written; is another run at work there?"
         )
     return record
+
+
+class Rows:
+    """The rows of tables, as many at a time as are asked for. Holds no more than that and one table."""
+
+    def __init__(self, tables: Iterable[pa.Table]):
+        self._tables, self._held = iter(tables), pa.table({"uid": pa.array([], pa.string())})
+
+    def take(self, rows: int) -> pa.Table:
+        """The next rows, fewer when there are no more."""
+        while len(self._held) < rows and (more := next(self._tables, None)) is not None:
+            self._held = pa.concat_tables([self._held, more]) if len(self._held) else more
+        taken, self._held = self._held.slice(0, rows), self._held.slice(rows)
+        return taken

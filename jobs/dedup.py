@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from curate.duplicates import edges, embeddings, hashes, nodes, overlap, verdicts
+from curate.images import generations
 from curate.recipe import Dedup, RecipeError
 from curate.store import Part, nearest
 from jobs import components, engine
@@ -23,10 +24,10 @@ RECORD = "record string"
 
 
 def run(run: engine.Run) -> None:
-    settings, images = run.recipe.dedup, run.dataset("images")
+    settings, images = run.recipe.dedup, generations.newest(run.workdir)
     source = nodes.Source(images, run.dataset(f"scores/{model(run)}") if settings.semantic_model else None)
     marks = {f"evaluation/{one.name}": overlap.fingerprint(one) for one in run.recipe.evaluate.sets}
-    inputs = ["images", *([source.scores.name] if source.scores else [])]
+    inputs = [images.name, *([source.scores.name] if source.scores else [])]
     identity = settings.identity() | {"seed": run.recipe.seed, "max_pixels": run.recipe.download.max_pixels}
     plan = run.plan("duplicates", identity, inputs, images.part_names(), **marks)
 

@@ -5,6 +5,7 @@ import jobs  # noqa: F401 - before all others, see there
 # isort: split
 from functools import partial
 
+from curate.images import generations
 from curate.images.agent import require_contact
 from curate.images.consent.rules import table
 from curate.images.downloading import download_part
@@ -23,13 +24,16 @@ def run(run: engine.Run) -> None:
     )
     part = partial(
         download_part, pairs=pairs, matches=matches, balanced=balanced, target=run.dataset("images"), plan=plan,
-        settings=settings, shelf=_shelf(run),
+        settings=settings, shelf=shelf(run),
     )  # fmt: skip
     launch = engine.spark_parts if settings.launcher == "spark" else engine.ray_parts
     run.make(plan, lambda missing: launch(run.engines, part, missing, workers=settings.workers))
+    if plan.stage in run.redo:
+        for retried in list(generations.stale(run.workdir)):
+            retried.remove()
 
 
-def _shelf(run: engine.Run) -> Shelf | None:
+def shelf(run: engine.Run) -> Shelf | None:
     """Where images at hand are; None for a pool that has none, so that one whose files are gone can be fetched."""
     if not run.dataset("pairs").require().ledger.notes.get("at_hand"):
         return None

@@ -15,6 +15,7 @@ import msgspec
 from curate import models
 from curate.duplicates.hashes import any_close
 from curate.evaluation import overlap, results, sets
+from curate.images import generations
 from curate.recipe import Model
 from curate.store import Dataset, Part, Plan
 from curate.weights import at_hand
@@ -47,7 +48,7 @@ def planned(run: engine.Run, name: str, shards: str, held: Sets) -> Plan:
     settings: dict[str, Any] = {"bootstrap": run.recipe.evaluate.bootstrap, "seed": run.recipe.seed}
     settings |= {"phash_distance": run.recipe.dedup.phash_distance}
     settings |= {f"set {s.settings.name}": sets.mark([results.identity(s), prints.mark]) for s, prints in held}
-    inputs = [f"runs/{name}", shards, "images"]
+    inputs = [f"runs/{name}", shards, generations.newest(run.workdir).name]
     return run.plan(f"evaluations/{name}", settings, inputs, stage="evaluate", model=revision)
 
 
@@ -58,8 +59,9 @@ def model_in(run: engine.Run, folder: str) -> Model:
 def overlaps(run: engine.Run, held: Sets, shards: str) -> dict[str, dict[str, int]]:
     """For each set, what a training set shares with it: nothing, or an EvaluationError."""
     found, distance = {}, run.recipe.dedup.phash_distance
+    images = generations.newest(run.workdir)
     for sheet, prints in held:
-        alike = overlap.look_alikes(run.dataset("images").batches(["image_uid", "phash"]), prints, distance, any_close)
+        alike = overlap.look_alikes(images.batches(["image_uid", "phash"]), prints, distance, any_close)
         found[sheet.settings.name] = overlap.check(sheet.settings.name, run.dataset(shards), prints, alike)
     return found
 

@@ -9,6 +9,7 @@ import jobs  # noqa: F401 - before all others, see there
 from functools import partial
 
 from curate import models, parts
+from curate.images import generations
 from curate.images.archive import images_of
 from curate.recipe import Model
 from curate.scores import clip
@@ -22,9 +23,9 @@ def run(run: engine.Run) -> None:
 
 
 def score_model(run: engine.Run, model: Model) -> None:
-    images, device = run.dataset("images"), run.recipe.score.device
+    images, device = generations.newest(run.workdir), run.recipe.score.device
     settings = models.identity(model)
-    plan = run.plan(f"scores/{model.name}", settings, ["images"], images.part_names())
+    plan = run.plan(f"scores/{model.name}", settings, [images.name], images.part_names())
     function = partial(
         score_part, images=images, target=run.dataset(plan.dataset), plan=plan, model=model, device=device
     )

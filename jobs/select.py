@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from curate import parts
+from curate.images import generations
 from curate.ledger import alive
 from curate.parts import Inputs
 from curate.recipe import Rule
@@ -26,9 +27,10 @@ from jobs import engine
 def run(run: engine.Run) -> None:
     rules = presets.resolve(run.recipe.select, [model.name for model in run.recipe.score.models])
     names = {name: columns_of(name) for name in ["images", "duplicates", *map(scores_name, selecting.models_of(rules))]}
-    inputs = {name: (run.dataset(name), columns) for name, columns in names.items()}
+    inputs = {name: (generations.current(run.workdir, name), columns) for name, columns in names.items()}
+    sources = [data.name for data, _ in inputs.values()]
     target = run.dataset("selection")
-    plan = run.plan("selection", {"rules": plain(rules)}, list(names), run.dataset("images").part_names())
+    plan = run.plan("selection", {"rules": plain(rules)}, sources, inputs["images"][0].part_names())
 
     @cache
     def settled() -> tuple[Rule, ...]:

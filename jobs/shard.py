@@ -71,7 +71,7 @@ def balanced_online(run: engine.Run) -> bool:
 
 def cut_shards(run: engine.Run, inputs: Inputs, members: samples.Members) -> Cut:
     """Which samples of which parts go into each shard: every part is counted once, then cut evenly."""
-    parts = run.dataset("images").part_names()
+    parts = inputs["images"][0].part_names()
     counting = partial(samples.count, inputs=inputs, members=members)
     counts = engine.ray_map(run.engines, counting, parts, workers=run.recipe.shard.workers)
     pieces = samples.slices(dict(zip(parts, counts, strict=True)), run.recipe.shard.samples)

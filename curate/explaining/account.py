@@ -9,6 +9,7 @@ from curate import CurateError, schema
 from curate.explaining import finding
 from curate.explaining.balancing import Explainer
 from curate.explaining.finding import Place, Row
+from curate.images import generations
 from curate.ledger import KEPT
 from curate.pools.addresses import absolute
 from curate.recipe import Recipe
@@ -36,7 +37,7 @@ class Workdir:
     recipe: Recipe | None = None
 
     def dataset(self, name: str) -> Dataset:
-        return Dataset(self.root, name)
+        return generations.current(self.root, name)
 
     def models(self) -> list[str]:
         """Names of the models with finished scores."""

@@ -1,10 +1,12 @@
 """The bytes of fetched images: one tar beside each part of `images`, each image once, in the order of the rows."""
 
+import heapq
 import io
 import tarfile
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from curate.images import generations
 from curate.store import Dataset
 
 
@@ -33,7 +35,15 @@ def member(name: str, size: int) -> tarfile.TarInfo:
 
 
 def images_of(dataset: Dataset, part: str) -> Iterator[tuple[str, bytes]]:
-    """Yields (image_uid, bytes as fetched) of a part of `images`, in row order, one at a time."""
+    """Yields (image_uid, bytes as fetched) of a part of a generation of `images`, in row order.
+
+    Rows and so tars are in the order of image_uid, and an image lies in the tar of one generation only. Memory: one image of each.
+    """
+    tars = [_of_one(generation, part) for generation in generations.of(dataset)]
+    yield from heapq.merge(*tars, key=lambda image: image[0])
+
+
+def _of_one(dataset: Dataset, part: str) -> Iterator[tuple[str, bytes]]:
     with dataset.fs.open(dataset.path(tar_name(part)), "rb") as file, tarfile.open(fileobj=file, mode="r|") as tar:
         for entry in tar:
             body = tar.extractfile(entry)

@@ -1,7 +1,7 @@
 """The download stage for one part: which rows are fetched, and what becomes of each."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
@@ -46,10 +46,18 @@ def times_name(part: str) -> str:
     return f"{part}.times.parquet"
 
 
+class Group(NamedTuple):
+    """Rows to fetch together, with all that `chosen` says of them; and what is written once their answers are known."""
+
+    rows: pa.Table
+    written: Callable[[pa.Table], tuple[pa.Table, dict[str, int]]] = lambda answered: (answered, {})
+    """Makes a row group of the answers, and notes for the ledger."""
+
+
 class Begun(NamedTuple):
     """Rows whose images are on their way."""
 
-    rows: pa.Table
+    group: Group
     refusals: list[Refusal | None]
     batch: Batch
 
@@ -74,18 +82,36 @@ def download_part(
     done = target.committed(part, plan.hash)
     if done is not None:
         return done
+    rows = regrouped(to_fetch(part, pairs, matches, balanced))
+    return fetch_groups(part, map(Group, rows), target=target, plan=plan, settings=settings, shelf=shelf)
+
+
+def to_fetch(part: str, pairs: Dataset, matches: Dataset, balanced: Dataset) -> Iterator[pa.Table]:
+    """The rows of one part that balance kept or the baseline drew, in order: those of `images`, in other groups."""
     inputs = {
         "pairs": (pairs, PAIR_COLUMNS),
         "matches": (matches, ("lang",)),
         "balanced": (balanced, ("state", "baseline")),
     }
+    return map(chosen, zipped(part, inputs))
+
+
+def fetch_groups(
+    part: str,
+    groups: Iterator[Group],
+    *,
+    target: Dataset,
+    plan: Plan,
+    settings: Download,
+    shelf: held.Shelf | None,
+) -> Part:
+    """Fetches groups of rows and commits a part of `images` with one row group for each, the tar and the times beside it."""
     with ExitStack() as stack:
         out = stack.enter_context(target.write_part(part, plan.hash))
         times = stack.enter_context(_Times.beside(part, target))
         archive = ArchiveWriter(stack.enter_context(target.sidecar(tar_name(part))))
         work = session(settings)
         stack.callback(work.close)
-        groups = regrouped(map(chosen, (tables for tables in zipped(part, inputs))))
         before: dict[str, Fetched] = {}
         for begun in _begun(groups, work, Policy.of(settings), shelf, settings):
             before = _ended(begun, before, out, archive, times)
@@ -94,12 +120,13 @@ def download_part(
 
 
 def _begun(
-    groups: Iterator[pa.Table], work: Session, policy: Policy, shelf: held.Shelf | None, settings: Download
+    groups: Iterator[Group], work: Session, policy: Policy, shelf: held.Shelf | None, settings: Download
 ) -> Iterator[Begun]:
     """Begins batches, some ahead of the one that is yielded. An image whose texts go on in the next one is asked for once."""
     under_way: deque[Begun] = deque()
     asked: str | None = None
-    for rows in groups:
+    for group in groups:
+        rows = group.rows
         refusals = [policy.on_page(robots) for robots in rows["page_robots"].to_pylist()]
         wanted = _wanted(rows, refusals)
         missing = [item for item in wanted if item.image != asked]
@@ -108,9 +135,10 @@ def _begun(
             if shelf is None
             else held.start(work, missing, held.places(rows, refusals), shelf, settings)
         )
-        under_way.append(Begun(rows, refusals, batch))
-        last = rows["image_uid"][-1].as_py()
-        asked = last if last == asked or any(item.image == last for item in wanted) else None
+        under_way.append(Begun(group, refusals, batch))
+        if len(rows):
+            last = rows["image_uid"][-1].as_py()
+            asked = last if last == asked or any(item.image == last for item in wanted) else None
         if len(under_way) >= AHEAD:
             yield under_way.popleft()
     yield from under_way
@@ -122,15 +150,19 @@ def _ended(
     """Writes what became of a batch. Returns the image whose texts may go on in the next one."""
     mine = begun.batch.result()
     fetched = before | mine
-    answered = _answered(begun.rows, begun.refusals, fetched)
-    out.write(answered)
+    rows = begun.group.rows
+    table, notes = begun.group.written(_answered(rows, begun.refusals, fetched))
+    out.write(table)
+    out.note(**notes)
     for image, data in begun.batch.bodies(mine.keys()):
         facts = mine[image].facts
         if facts is not None:
             archive.add(f"{image}.{suffix(facts.format)}", data)
     begun.batch.close()
     times.write(mine)
-    last = begun.rows["image_uid"][-1].as_py()
+    if not len(rows):
+        return before
+    last = rows["image_uid"][-1].as_py()
     return {last: fetched[last]} if last in fetched else {}
 
 

@@ -8,6 +8,7 @@ import xxhash
 import yaml
 
 from curate import __version__
+from curate.images import generations
 from curate.recipe import Recipe
 from curate.report.consent import consent
 from curate.report.entries import entries
@@ -47,7 +48,8 @@ def collect(workdir: str, recipe: Recipe) -> tuple[dict[str, Any], dict[str, str
 
 def present(workdir: str, recipe: Recipe) -> list[str]:
     """The datasets that the report reads and that are committed: the inputs of its plan."""
-    rows = [name for name in [*datasets(recipe), "counts"] if Dataset(workdir, name).manifest() is not None]
+    found = [generations.current(workdir, name) for name in [*datasets(recipe), "counts"]]
+    rows = [data.name for data in found if data.manifest() is not None]
     return [*rows, *committed(workdir, "runs"), *committed(workdir, "evaluations")]
 
 

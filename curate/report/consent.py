@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate.images import generations
 from curate.images.agent import agent
 from curate.images.consent.rules import Rule, load, table
 from curate.images.status import OPTED_OUT
@@ -15,7 +16,6 @@ from curate.recipe import Recipe
 from curate.report.pool import counted, host_of
 from curate.report.sampling import Top
 from curate.report.untrusted import clip
-from curate.store import Dataset
 
 TOP = 15
 _TAB = "\t"
@@ -24,7 +24,7 @@ _TAB = "\t"
 
 def consent(workdir: str, recipe: Recipe) -> dict[str, Any] | None:
     """Counts of pairs as plain values; None before the download. Their sum over rules is the funnel's `opted_out`."""
-    images, settings = Dataset(workdir, "images"), recipe.download
+    images, settings = generations.newest(workdir), recipe.download
     manifest = images.manifest()
     if manifest is None:
         return None

@@ -1,7 +1,7 @@
 """Pairs to look at: kept, dropped by each reason, failed by each status, and clusters of duplicates.
 
 Drawn by hash from the first row group of at most PARTS parts. Parts and rows are ordered by the hash of the image URL,
-so these rows are a random sample of the pool, and their pixels stand at the beginning of a part's tar.
+so these rows are a random sample of the pool, and their pixels stand at the beginning of a part's tars.
 """
 
 from collections import defaultdict
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.draw import draw
+from curate.images import generations
 from curate.images.archive import images_of
 from curate.ledger import DROPPED, FAILED, KEPT
 from curate.parts import Inputs, zipped
@@ -37,7 +38,7 @@ SHOWN = ("uid", "image_uid", "url", "text", "width", "height", "http_status", "e
 
 def examples(workdir: str, recipe: Recipe) -> tuple[dict[str, Any] | None, dict[str, str]]:
     """The examples as plain values, and thumbnails as {image_uid: data URI}; (None, {}) until images are there."""
-    images = Dataset(workdir, "images")
+    images = generations.newest(workdir)
     if images.manifest() is None:
         return None, {}
     sample = _sample(workdir, recipe)
@@ -76,7 +77,8 @@ def _sampled_rows(workdir: str, recipe: Recipe) -> Iterator[dict[str, pa.Table]]
         "images": [*SHOWN, "state", "reason"], "duplicates": ["state", "reason", "representative"],
         "selection": ["state", "reason"], "scores": ["similarity_score"],
     }  # fmt: skip
-    here = {key: Dataset(workdir, name) for key, name in names.items() if Dataset(workdir, name).manifest()}
+    found = {key: generations.current(workdir, name) for key, name in names.items()}
+    here = {key: data for key, data in found.items() if data.manifest()}
     inputs: Inputs = {key: (data, columns[key]) for key, data in here.items()}
     parts = here["images"].part_names()
     drawn = sorted(zip(draw(recipe.seed, "report parts", parts), parts, strict=True))[:PARTS]

@@ -5,6 +5,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from curate import schema
+from curate.images import generations
 from curate.ledger import Ledger
 from curate.recipe import Recipe
 from curate.store import Dataset, Manifest
@@ -27,13 +28,13 @@ def funnel(workdir: str, recipe: Recipe) -> dict[str, Any]:
     """The account as plain values: `stages` that ran, `missing` datasets, `checks` of the sums, `baseline` rows."""
     stages, missing, manifests = [], [], {}
     for name in datasets(recipe):
-        manifest = Dataset(workdir, name).manifest()
+        manifest = generations.current(workdir, name).manifest()
         if manifest is None:
             missing.append(name)
             continue
         manifests[name] = manifest
         stages.append(_stage(name, manifest.ledger))
-    baseline = _baseline(Dataset(workdir, "images")) if "images" in manifests else None
+    baseline = _baseline(generations.newest(workdir)) if "images" in manifests else None
     return {"stages": stages, "missing": missing, "checks": _checks(manifests, baseline), "baseline": baseline}
 
 

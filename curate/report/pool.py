@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate.images import generations
 from curate.report.sampling import Top
 from curate.store import Dataset
 
@@ -18,7 +19,7 @@ def pool(workdir: str) -> dict[str, Any]:
     return {
         "pairs": _pairs(Dataset(workdir, "pairs")),
         "languages": _languages(Dataset(workdir, "matches"), Dataset(workdir, "balanced")),
-        "downloads": _downloads(Dataset(workdir, "images")),
+        "downloads": _downloads(generations.newest(workdir)),
         "hosts_shipped": _shipped(Dataset(workdir, "shards")),
     }
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate import schema
+from curate.images import generations
 from curate.ledger import KEPT
 from curate.store import Dataset
 
@@ -49,7 +50,7 @@ def trace(workdir: str, uids: Collection[str], model: str | None) -> dict[str, T
     found = {uid: Traced(uid) for uid in uids}
     for dataset in ROAD:
         name = f"scores/{model}" if dataset == "scores" and model else dataset
-        for row in _rows(Dataset(workdir, name), _columns(dataset), wanted):
+        for row in _rows(generations.current(workdir, name), _columns(dataset), wanted):
             traced = found[row["uid"]]
             traced.states[dataset] = (row["state"], row["reason"])
             traced.url = row.get("url") or traced.url

@@ -1,12 +1,12 @@
 """What matching and balancing said of the rows of `images`, which are some of theirs, in their order."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.ledger import alive
-from curate.parts import Inputs, zipped
+from curate.parts import Inputs, Rows, zipped
 from curate.store import StoreError
 
 SIDES = {"matches": ("entries",), "balanced": ("state", "baseline", "keep_probability")}
@@ -48,17 +48,3 @@ def facts(*, matches: pa.Table, balanced: pa.Table) -> pa.Table:
         }
     )
     return table.filter(pc.or_(alive(balanced["state"]), balanced["baseline"]))
-
-
-class Rows:
-    """The rows of tables, as many at a time as are asked for. Holds no more than that and one table."""
-
-    def __init__(self, tables: Iterable[pa.Table]):
-        self._tables, self._held = iter(tables), pa.table({"uid": pa.array([], pa.string())})
-
-    def take(self, rows: int) -> pa.Table:
-        """The next rows, fewer when there are no more."""
-        while len(self._held) < rows and (more := next(self._tables, None)) is not None:
-            self._held = pa.concat_tables([self._held, more]) if len(self._held) else more
-        taken, self._held = self._held.slice(0, rows), self._held.slice(rows)
-        return taken

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.draw import draw
+from curate.images import generations
 from curate.images.archive import images_of
 from curate.ledger import KEPT
 from curate.parts import Inputs, zipped
@@ -48,7 +49,7 @@ def raw(*, images: pa.Table, duplicates: pa.Table, **_: pa.Table) -> pa.ChunkedA
 def table_inputs(workdir: str, models: Sequence[str]) -> dict[str, tuple[Dataset, Sequence[str]]]:
     """The tables that samples are made of; scores under the keyword `scores_<name>`."""
     inputs: dict[str, tuple[Dataset, Sequence[str]]] = {
-        "images": (Dataset(workdir, "images"), [*CARRIED, "state", "baseline"]),
+        "images": (generations.newest(workdir), [*CARRIED, "state", "baseline"]),
         "duplicates": (Dataset(workdir, "duplicates"), ["reason"]),
         "selection": (Dataset(workdir, "selection"), ["state"]),
     }

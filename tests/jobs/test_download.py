@@ -25,9 +25,10 @@ def recipe(**changes):
     return build({"name": "t", "extract": {"inputs": []}, "score": {"models": []}, "download": base | changes})
 
 
-def pairs_of(web) -> list[dict]:
+def pairs_of(web, wanted=None) -> list[dict]:
     """(path, text, the page's robots, balanced state, baseline) for pages of the hostile web."""
-    wanted = [
+    wanted = wanted or [
+        *((f"ok{n}.jpg", "many", None, "kept", False) for n in range(10, 30)),
         ("ok1.jpg", "one", None, "kept", False),
         ("ok1.jpg", "another", None, "dropped", True),
         ("ok1.jpg", "neither", None, "dropped", False),
@@ -40,7 +41,6 @@ def pairs_of(web) -> list[dict]:
         ("robots.noai", "opted out by header", None, "kept", False),
         ("moved", "moved", None, "kept", True),
     ]
-    wanted += [(f"ok{n}.jpg", "many", None, "kept", False) for n in range(10, 30)]
     rows = []
     for path, text, robots, state, baseline in wanted:
         url = web.url(path)
@@ -61,9 +61,9 @@ def write(workdir: Path, name: str, stage: str, parts: dict[str, list[dict]]) ->
     data.commit(plan)
 
 
-def pool(workdir: Path, web, known=None) -> dict[str, dict]:
+def pool(workdir: Path, web, wanted=None, known=None) -> dict[str, dict]:
     """`known` is {path: sha256 that the source gives it}."""
-    rows = pairs_of(web)
+    rows = pairs_of(web, wanted)
     for row in rows:
         row["known_sha256"] = (known or {}).get(row["url"].rsplit("/", 1)[1])
     cut = {p: [r for r in rows if uid.part_of(r["image_uid"], 2) == i] for i, p in enumerate(PARTS)}
@@ -232,7 +232,7 @@ def test_times_stand_beside_the_part_and_in_no_manifest(tmp_path, hostile_web):
 def test_a_known_hash_that_differs_is_told_row_by_row(tmp_path, hostile_web, picture_bytes):
     right, other = hashlib.sha256(picture_bytes("JPEG", 10)).hexdigest(), "f" * 64
     known = {"ok10.jpg": right.upper(), "ok11.jpg": other}
-    pool(tmp_path, hostile_web, known)
+    pool(tmp_path, hostile_web, known=known)
     sources = {name: Dataset(str(tmp_path), name) for name in ("pairs", "matches", "balanced")}
     for choice, state in (("keep", "kept"), ("drop", "dropped")):
         target = Dataset(str(tmp_path), f"images/{choice}")

@@ -262,3 +262,39 @@ def test_raw_leaves_out_evaluation_images_only():
 def test_the_archive_streams_in_order(workdir):
     uids = [uid for uid, _ in images_of(Dataset(workdir, "images"), "part-00001")]
     assert uids == sorted(uids)
+
+
+def test_samples_have_the_bytes_of_all_generations(workdir):
+    """The image that the first download lacks was fetched by a retry; a second retry fetched nothing."""
+    inputs = samples.table_inputs(workdir, ["clip"])
+    below = Dataset(workdir, "images")
+    stored = list(images_of(below, "part-00001"))
+    lost = stored.pop(1)[0]
+    with below.sidecar("part-00001.tar") as file:
+        tar = ArchiveWriter(file)
+        for uid, data in stored:
+            tar.add(f"{uid}.png", data)
+        tar.close()
+    for name, part, uid in (("images-1", "part-00001", lost), ("images-2", "part-00000", None)):
+        data = Dataset(workdir, name)
+        plan = Plan(
+            dataset=name, stage="test", settings={}, inputs={below.name: below.fingerprint}, parts=plan_of(name).parts
+        )
+        for one in plan.parts:
+            with data.sidecar(f"{one}.tar") as file:
+                tar = ArchiveWriter(file)
+                if one == part and uid:
+                    tar.add(f"{uid}.png", picture(int(uid[:2], 16)))
+                tar.close()
+            with data.write_part(one, plan.hash) as out:
+                for table in [below.read_part(one)]:
+                    for begin in range(0, len(table), 5):
+                        out.write(table.slice(begin, 5))
+        data.commit(plan)
+        below = data
+    assert inputs["images"][0].name == "images" and samples.table_inputs(workdir, [])["images"][0].name == "images-2"
+    found = all_samples(workdir)
+    # The last image is in no tar.
+    assert len(found) == 6 and all(s.data == picture(int(s.image_uid[:2], 16)) for s in found[:5])
+    uids = [uid for uid, _ in images_of(below, "part-00001")]
+    assert lost in uids and uids == sorted(uids)
