@@ -122,17 +122,6 @@ def shared_out(pid: int) -> float:
     return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
-def in_a_fork(work: Callable[[], Any]) -> Any:
-    """The answer of a call in a process of its own."""
-    context = multiprocessing.get_context("fork")
-    ours, theirs = context.Pipe(duplex=False)
-    child = context.Process(target=lambda: theirs.send(work()))
-    child.start()
-    answer = ours.recv()
-    child.join()
-    return answer
-
-
 def unshared_mb() -> float:
     """MB of this process that no file stands behind, which no other can share but by being forked from it."""
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()

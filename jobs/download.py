@@ -3,6 +3,7 @@
 import jobs  # noqa: F401 - before all others, see there
 
 # isort: split
+from collections.abc import Sequence
 from functools import partial
 
 from curate.images import generations
@@ -11,6 +12,7 @@ from curate.images.consent.rules import table
 from curate.images.downloading import download_part
 from curate.pools import inputs
 from curate.pools.members import Shelf
+from curate.store import Part
 from jobs import engine
 
 
@@ -26,11 +28,17 @@ def run(run: engine.Run) -> None:
         download_part, pairs=pairs, matches=matches, balanced=balanced, target=run.dataset("images"), plan=plan,
         settings=settings, shelf=shelf(run),
     )  # fmt: skip
-    launch = engine.spark_parts if settings.launcher == "spark" else engine.ray_parts
-    run.make(plan, lambda missing: launch(run.engines, part, missing, workers=settings.workers))
+    run.make(plan, partial(launch, run, part))
     if plan.stage in run.redo:
         for retried in list(generations.stale(run.workdir)):
             retried.remove()
+
+
+def launch(run: engine.Run, part: engine.PartFunction, missing: Sequence[str]) -> list[Part]:
+    """Fetches parts where the recipe has its workers."""
+    settings = run.recipe.download
+    parts = engine.spark_parts if settings.launcher == "spark" else engine.ray_parts
+    return parts(run.engines, part, missing, workers=settings.workers)
 
 
 def shelf(run: engine.Run) -> Shelf | None:

@@ -1,4 +1,4 @@
-"""Fetches again what failed, into the next generation of `images`; older ones stay as they are (Ray).
+"""Fetches again what failed, into the next generation of `images`; older ones stay as they are (Ray or Spark).
 
 python jobs/retry.py -c recipe.yaml -w workdirs/mine --status http_5xx,timeout
 """
@@ -14,7 +14,7 @@ from curate.images.agent import require_contact
 from curate.images.consent.rules import table
 from curate.images.retrying import SOURCES, Failures, check_sources, retry_part, told
 from jobs import engine
-from jobs.download import shelf
+from jobs.download import launch, shelf
 
 
 def run(run: engine.Run, failures: Failures) -> None:
@@ -36,7 +36,7 @@ def run(run: engine.Run, failures: Failures) -> None:
         retry_part, images=images, pairs=pairs, matches=matches, balanced=balanced, failures=failures, target=target,
         plan=plan, settings=settings, shelf=shelf(run),
     )  # fmt: skip
-    made = run.make(plan, lambda missing: engine.ray_parts(run.engines, part, missing, workers=settings.workers))
+    made = run.make(plan, partial(launch, run, part))
     print(f"retry: {told(made.ledger.notes, list(schema.load('images').failed))}", flush=True)
 
 

@@ -109,6 +109,17 @@ def _well_formed(data):
 
 
 @njit
+def begins(data, start, end, word):
+    """Whether `data[start:end]` begins with a word."""
+    if end - start < len(word):
+        return False
+    for i in range(len(word)):
+        if data[start + i] != word[i]:
+            return False
+    return True
+
+
+@njit
 def sequence(data, at, end):
     """How many bytes the well-formed UTF-8 sequence at `at` has, which begins with no ASCII; 0 where there is none (Unicode, table 3-7)."""
     byte = data[at]

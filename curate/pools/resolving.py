@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit
 
 from curate.kernels import compiled
+from curate.pools.looking import begins
 
 OK, NOT_HTTP, TOO_LONG, BAD, ASK = range(5)
 """What became of an address: a URL; one of another scheme; one over the limit; none; not to be decided here."""
@@ -89,12 +90,7 @@ def _anatomy(data, start, end):
 @njit
 def _after(data, start, end, word):
     """Where the bytes go on behind a word that they begin with; -1 if they do not."""
-    if end - start < len(word):
-        return -1
-    for i in range(len(word)):
-        if data[start + i] != word[i]:
-            return -1
-    return start + len(word)
+    return start + len(word) if begins(data, start, end, word) else -1
 
 
 @njit

@@ -9,7 +9,21 @@ import numpy as np
 from numba import njit
 
 from curate.kernels import compiled
-from curate.pools.looking import sequence
+from curate.pools.json_bytes import (
+    LIST,
+    OPEN,
+    QUOTE,
+    SLASHED,
+    blank,
+    element,
+    is_word,
+    key,
+    skip,
+    string,
+    unescaped,
+    which_word,
+)
+from curate.pools.looking import begins
 
 PAGE, OTHER, ODD = range(3)
 """What a record is: one of a page; about something else; one for the patient."""
@@ -36,11 +50,6 @@ _STEPS, _STEP_AT = _packed((b"Envelope", b"Payload-Metadata", b"HTTP-Response-Me
 _PARTS, _PART_AT = _packed((b"Head", b"Links"))
 _HEAD, _HEAD_AT = _packed((b"Base", b"Metas"))
 _IMG, _SRC, _SRCSET, _DATA = (np.frombuffer(word, np.uint8) for word in (b"IMG@/", b"src", b"srcset", b"data-"))
-_QUOTE, _SLASHED, _COLON, _COMMA = (np.uint8(ord(sign)) for sign in '"\\:,')
-_OPEN, _CLOSE, _LIST, _UNLIST = (np.uint8(ord(sign)) for sign in "{}[]")
-_ESCAPES = np.zeros(256, np.uint8)
-for _sign, _meant in zip(b'"\\/bfnrt', b'"\\/\b\f\n\r\t', strict=True):
-    _ESCAPES[_sign] = _meant
 
 
 @compiled
@@ -62,48 +71,48 @@ def scan(data, starts, kinds, links, texts, metas, base, counts):
 
 @njit
 def _record(data, start, end, page, links, texts, metas, base, counts):
-    at = _blank(data, start, end)
-    if at >= end or data[at] != _OPEN:
+    at = blank(data, start, end)
+    if at >= end or data[at] != OPEN:
         return ODD
     level, kind, seen, parts = 0, OTHER, 0, 0
     at += 1
     fresh = True
     while True:
-        at, from_, to = _key(data, at, end, fresh)
+        at, from_, to = key(data, at, end, fresh)
         if at < 0:
             return ODD
         fresh = False
         if from_ < 0:  # The object ends here.
             if level == 0:
-                return kind if _blank(data, at, end) == end else ODD
+                return kind if blank(data, at, end) == end else ODD
             level -= 1
             continue
-        if level < 4 and _is(data, from_, to, _STEPS, _STEP_AT, level):
+        if level < 4 and is_word(data, from_, to, _STEPS, _STEP_AT, level):
             if seen & (1 << level):
                 return ODD
             seen |= 1 << level
             if level == 3 and data[at] != ord("n"):
                 kind = PAGE
-            if data[at] == _OPEN:
+            if data[at] == OPEN:
                 level, at, fresh = level + 1, at + 1, True
                 continue
         elif level == 4:
-            which = _which(data, from_, to, _PARTS, _PART_AT)
+            which = which_word(data, from_, to, _PARTS, _PART_AT)
             if which >= 0:
                 if parts & (1 << which):
                     return ODD
                 parts |= 1 << which
-                if which == 1 and data[at] == _LIST:
+                if which == 1 and data[at] == LIST:
                     at = _links(data, at + 1, end, page, links, texts, counts)
                     if at < 0:
                         return ODD
                     continue
-                if which == 0 and data[at] == _OPEN:
+                if which == 0 and data[at] == OPEN:
                     at = _head(data, at + 1, end, page, metas, base, counts)
                     if at < 0:
                         return ODD
                     continue
-        at = _skip(data, at, end)
+        at = skip(data, at, end)
         if at < 0:
             return ODD
 
@@ -114,12 +123,12 @@ def _links(data, at, end, page, links, texts, counts):
     from_, to = np.empty(5, np.int64), np.empty(5, np.int64)
     first = True
     while True:
-        at, more = _element(data, at, end, first)
+        at, more = element(data, at, end, first)
         if at < 0 or not more:
             return at
         first = False
-        if data[at] != _OPEN:
-            at = _skip(data, at, end)
+        if data[at] != OPEN:
+            at = skip(data, at, end)
         else:
             at = _fields(data, at + 1, end, _FIELD, _FIELD_AT, from_, to)
             if at >= 0 and from_[_PATH] >= 0 and not _link(data, from_, to, page, links, texts, counts):
@@ -133,18 +142,18 @@ def _link(data, from_, to, page, links, texts, counts):
     """Appends the link of an image; False for an odd one. Others are passed over."""
     start, end = from_[_PATH], to[_PATH]
     for i in range(start, end):
-        if data[i] == _SLASHED:
+        if data[i] == SLASHED:
             return False
-    if not _begins(data, start, end, _IMG):
+    if not begins(data, start, end, _IMG):
         return True
     start += len(_IMG)
     n = end - start
-    srcset = n >= len(_SRCSET) and _begins(data, end - len(_SRCSET), end, _SRCSET)
-    if not (srcset or (n == 3 and _begins(data, start, end, _SRC)) or _begins(data, start, end, _DATA)):
+    srcset = n >= len(_SRCSET) and begins(data, end - len(_SRCSET), end, _SRCSET)
+    if not (srcset or (n == 3 and begins(data, start, end, _SRC)) or begins(data, start, end, _DATA)):
         return True
     for field in range(_URL, 5):
         if from_[field] >= 0:
-            to[field] = _unescaped(data, from_[field], to[field])
+            to[field] = unescaped(data, from_[field], to[field])
             if to[field] < 0:
                 return False
     row = counts[0]
@@ -170,35 +179,35 @@ def _head(data, at, end, page, metas, base, counts):
     fresh, seen = True, 0
     from_, to = np.empty(3, np.int64), np.empty(3, np.int64)
     while True:
-        at, start, stop = _key(data, at, end, fresh)
+        at, start, stop = key(data, at, end, fresh)
         if at < 0 or start < 0:
             return at
         fresh = False
-        which = _which(data, start, stop, _HEAD, _HEAD_AT)
+        which = which_word(data, start, stop, _HEAD, _HEAD_AT)
         if which >= 0:
             if seen & (1 << which):
                 return -1
             seen |= 1 << which
-        if which == 0 and data[at] == _QUOTE:
-            close = _string(data, at + 1, end)
+        if which == 0 and data[at] == QUOTE:
+            close = string(data, at + 1, end)
             if close < 0:
                 return -1
-            base[page, 0], base[page, 1] = at + 1, _unescaped(data, at + 1, close)
+            base[page, 0], base[page, 1] = at + 1, unescaped(data, at + 1, close)
             if base[page, 1] < 0:
                 return -1
             at = close + 1
-        elif which == 1 and data[at] == _LIST:
+        elif which == 1 and data[at] == LIST:
             at += 1
             first = True
             while True:
-                at, more = _element(data, at, end, first)
+                at, more = element(data, at, end, first)
                 if at < 0:
                     return -1
                 if not more:
                     break
                 first = False
-                if data[at] != _OPEN:
-                    at = _skip(data, at, end)
+                if data[at] != OPEN:
+                    at = skip(data, at, end)
                 else:
                     at = _fields(data, at + 1, end, _META, _META_AT, from_, to)
                     if at >= 0 and not _meta(data, from_, to, page, metas, counts):
@@ -206,7 +215,7 @@ def _head(data, at, end, page, metas, base, counts):
                 if at < 0:
                     return -1
         else:
-            at = _skip(data, at, end)
+            at = skip(data, at, end)
             if at < 0:
                 return -1
 
@@ -217,14 +226,14 @@ def _meta(data, from_, to, page, metas, counts):
     for field in range(2):
         if from_[field] < 0:
             continue
-        to[field] = _unescaped(data, from_[field], to[field])
+        to[field] = unescaped(data, from_[field], to[field])
         if to[field] < 0:
             return False
         which = _name(data, from_[field], to[field])
         if which < 0:
             continue
         if from_[2] >= 0:
-            to[2] = _unescaped(data, from_[2], to[2])
+            to[2] = unescaped(data, from_[2], to[2])
             if to[2] < 0:
                 return False
         row = counts[2]
@@ -266,219 +275,23 @@ def _fields(data, at, end, words, word_at, from_, to):
     from_[:] = -1
     to[:] = -1
     while True:
-        at, start, stop = _key(data, at, end, fresh)
+        at, start, stop = key(data, at, end, fresh)
         if at < 0 or start < 0:
             return at
         fresh = False
-        which = _which(data, start, stop, words, word_at)
+        which = which_word(data, start, stop, words, word_at)
         if which >= 0:
             if seen & (1 << which):
                 return -1
             seen |= 1 << which
-        if data[at] == _QUOTE:
-            close = _string(data, at + 1, end)
+        if data[at] == QUOTE:
+            close = string(data, at + 1, end)
             if close < 0:
                 return -1
             if which >= 0:
                 from_[which], to[which] = at + 1, close
             at = close + 1
         else:
-            at = _skip(data, at, end)
+            at = skip(data, at, end)
             if at < 0:
                 return -1
-
-
-@njit
-def _key(data, at, end, fresh):
-    """(where the next value begins, start and end of its key); the key is -1 behind the object, the value -1 if odd."""
-    at = _blank(data, at, end)
-    if at >= end:
-        return -1, -1, -1
-    if data[at] == _CLOSE:
-        return at + 1, -1, -1
-    if not fresh:
-        if data[at] != _COMMA:
-            return -1, -1, -1
-        at = _blank(data, at + 1, end)
-    if at >= end or data[at] != _QUOTE:
-        return -1, -1, -1
-    start = at + 1
-    stop = start
-    while stop < end and data[stop] != _QUOTE:
-        if data[stop] == _SLASHED:
-            return -1, -1, -1
-        stop += 1
-    at = _blank(data, stop + 1, end)
-    if at >= end or data[at] != _COLON:
-        return -1, -1, -1
-    at = _blank(data, at + 1, end)
-    return (at, start, stop) if at < end else (-1, -1, -1)
-
-
-@njit
-def _element(data, at, end, first):
-    """(where the next element begins, True), (behind the array, False), or (-1, False)."""
-    at = _blank(data, at, end)
-    if at >= end:
-        return -1, False
-    if data[at] == _UNLIST:
-        return at + 1, False
-    if not first:
-        if data[at] != _COMMA:
-            return -1, False
-        at = _blank(data, at + 1, end)
-    return (at, True) if at < end else (-1, False)
-
-
-@njit
-def _blank(data, at, end):
-    while at < end and (data[at] == 32 or data[at] == 10 or data[at] == 13 or data[at] == 9):
-        at += 1
-    return at
-
-
-@njit
-def _string(data, at, end):
-    """Where the string that begins at `at`, behind its quote, has its other quote; -1 where it has none."""
-    while at < end:
-        byte = data[at]
-        if byte == _QUOTE:
-            return at
-        at += 2 if byte == _SLASHED else 1
-    return -1
-
-
-@njit
-def _skip(data, at, end):
-    """Behind the value that begins at `at`; -1 where it does not end."""
-    if at >= end:
-        return -1
-    byte = data[at]
-    if byte == _QUOTE:
-        return _string(data, at + 1, end) + 1 or -1
-    if byte != _OPEN and byte != _LIST:
-        start = at
-        while at < end and data[at] != _COMMA and data[at] != _CLOSE and data[at] != _UNLIST and data[at] > 32:
-            at += 1
-        return at if at > start else -1
-    depth = 0
-    while at < end:
-        byte = data[at]
-        if byte == _QUOTE:
-            at = _string(data, at + 1, end)
-            if at < 0:
-                return -1
-        elif byte == _OPEN or byte == _LIST:
-            depth += 1
-        elif byte == _CLOSE or byte == _UNLIST:
-            depth -= 1
-            if depth == 0:
-                return at + 1
-        at += 1
-    return -1
-
-
-@njit
-def _begins(data, start, end, word):
-    if end - start < len(word):
-        return False
-    for i in range(len(word)):
-        if data[start + i] != word[i]:
-            return False
-    return True
-
-
-@njit
-def _is(data, start, end, words, word_at, which):
-    first = word_at[which]
-    if word_at[which + 1] - first != end - start:
-        return False
-    for i in range(end - start):
-        if data[start + i] != words[first + i]:
-            return False
-    return True
-
-
-@njit
-def _which(data, start, end, words, word_at):
-    for which in range(len(word_at) - 1):
-        if _is(data, start, end, words, word_at, which):
-            return which
-    return -1
-
-
-@njit
-def _unescaped(data, start, end):
-    """The new end of a string whose escapes are undone in place; -1 for one that is not UTF-8 or has an unknown escape.
-
-    Half a surrogate pair becomes the three bytes that UTF-8 would have for it, if it had any.
-    """
-    at = start
-    while at < end and data[at] != _SLASHED and data[at] < 128:
-        at += 1
-    out = at
-    while at < end:
-        byte = data[at]
-        if byte < 128 and byte != _SLASHED:
-            data[out] = byte
-            at, out = at + 1, out + 1
-        elif byte != _SLASHED:
-            length = sequence(data, at, end)
-            if length == 0:
-                return -1
-            for i in range(length):
-                data[out + i] = data[at + i]
-            at, out = at + length, out + length
-        elif data[at + 1] == ord("u"):
-            point = _four(data, at + 2, end)
-            if point < 0:
-                return -1
-            at += 6
-            if 0xD800 <= point < 0xDC00 and at + 5 < end and data[at] == _SLASHED and data[at + 1] == ord("u"):
-                low = _four(data, at + 2, end)
-                if 0xDC00 <= low < 0xE000:
-                    point = 0x10000 + ((point - 0xD800) << 10) + (low - 0xDC00)
-                    at += 6
-            out = _encode(data, out, point)
-        else:
-            meant = _ESCAPES[data[at + 1]]
-            if meant == 0:
-                return -1
-            data[out] = meant
-            at, out = at + 2, out + 1
-    return out
-
-
-@njit
-def _four(data, at, end):
-    """The number of four hex digits; -1 for others."""
-    if at + 4 > end:
-        return -1
-    number = 0
-    for i in range(at, at + 4):
-        byte = data[i]
-        if ord("0") <= byte <= ord("9"):
-            digit = byte - ord("0")
-        elif ord("a") <= (byte | 32) <= ord("f"):
-            digit = (byte | 32) - ord("a") + 10
-        else:
-            return -1
-        number = number * 16 + digit
-    return number
-
-
-@njit
-def _encode(data, out, point):
-    """UTF-8 of a code point; behind it."""
-    if point < 0x80:
-        data[out] = point
-        return out + 1
-    if point < 0x800:
-        data[out], data[out + 1] = 0xC0 | point >> 6, 0x80 | point & 63
-        return out + 2
-    if point < 0x10000:
-        data[out], data[out + 1], data[out + 2] = 0xE0 | point >> 12, 0x80 | point >> 6 & 63, 0x80 | point & 63
-        return out + 3
-    data[out], data[out + 1] = 0xF0 | point >> 18, 0x80 | point >> 12 & 63
-    data[out + 2], data[out + 3] = 0x80 | point >> 6 & 63, 0x80 | point & 63
-    return out + 4

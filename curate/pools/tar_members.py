@@ -4,8 +4,6 @@ import tarfile
 from collections.abc import Iterator
 from typing import BinaryIO
 
-import fsspec
-
 from curate.pools.beside import MemberError
 from curate.pools.candidates import Account, repaired
 
@@ -42,14 +40,8 @@ def members(opened: BinaryIO, name: str, size: int, account: Account) -> Iterato
             expected = max(expected, at + _BLOCK, min(file.tell(), size) // _BLOCK * _BLOCK)
 
 
-def read_member(path: str, member: str, offset: int, limit: int) -> bytes:
-    """The bytes of a member of a tar, which begin at `offset`. Raises MemberError when what stands there is another one."""
-    with fsspec.open(path, "rb") as opened:
-        return read_at(opened, path, member, offset, limit)
-
-
 def read_at(opened: BinaryIO, path: str, member: str, offset: int, limit: int) -> bytes:
-    """The same of a file that is open."""
+    """The bytes of a member of a tar, which begin at `offset`. Raises MemberError when what stands there is another one."""
     opened.seek(max(offset - _BLOCK, 0))
     header = opened.read(min(offset, _BLOCK))
     try:

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from curate.images.fetched import Wanted
-from curate.images.fetching import fetch
 from curate.recipe import RecipeError, build
+from tests.images.fetch_all import fetch
 from tests.raw_web import ok
 
 

@@ -9,10 +9,10 @@ import pytest
 from curate import schema
 from curate.images import web
 from curate.images.fetched import Wanted
-from curate.images.fetching import fetch
 from curate.images.img2dataset import Inspector, limits
 from curate.images.status import FetchError, heard
 from curate.recipe import Download, RecipeError, build
+from tests.images.fetch_all import fetch
 
 ENDINGS = {
     "ok1.jpg": None, "ok2.png": None, "ok3.webp": None, "ok4.gif": None, "ok5.bmp": None, "ok6.tiff": None,

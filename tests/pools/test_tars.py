@@ -17,7 +17,7 @@ from curate.pools import readers
 from curate.pools.beside import MemberError
 from curate.pools.candidates import Account
 from curate.pools.inputs import Input
-from curate.pools.tar_members import read_member
+from curate.pools.tar_members import read_at
 from curate.recipe import Extract, Source
 from curate.uid import image_uid, pair_uid
 
@@ -36,6 +36,11 @@ def tar(*members: tuple[str, bytes], **how) -> bytes:
             info.size = len(data)
             file.addfile(info, io.BytesIO(data))
     return out.getvalue()
+
+
+def read_member(path: str, member: str, offset: int, limit: int) -> bytes:
+    with open(path, "rb") as opened:
+        return read_at(opened, path, member, offset, limit)
 
 
 def read(path, data: bytes | None = None, source: Source | None = None, **limits):

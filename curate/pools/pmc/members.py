@@ -10,17 +10,6 @@ from curate.pools.pmc import package
 from curate.pools.pmc.package import PackageError
 
 
-def open_member(path: str, member: str, offset: int = 0, limit: int = LIMIT) -> bytes:
-    """The bytes of one image: `member` in the package at `path`, or beside the article there. Raises MemberError.
-
-    Of a package, ask for all that is wanted at once: see `read_members`.
-    """
-    data = next((data for _, data in read_members(path, [member], limit)), None)
-    if isinstance(data, bytes):
-        return data
-    raise data or MemberError(f"{path}: has no member {member!r}")
-
-
 def read_members(path: str, wanted: Iterable[str], limit: int = LIMIT) -> Iterator[tuple[str, bytes | MemberError]]:
     """(member, its bytes or what is wrong with it) for each wanted name, once, in the order of the package.
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from curate.images.fetching import fetch
 from curate.recipe import build
+from tests.images.fetch_all import fetch
 
 
 def jpeg() -> bytes:
