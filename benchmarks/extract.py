@@ -83,7 +83,9 @@ def of_wat(files: list[Path]) -> list[dict[str, Any]]:
     seconds, memory, (rows, pages) = measure(partial(ours, files), runs=RUNS)
     peer, _, links = measure(partial(cc2dataset, files), runs=RUNS)
     floor, _, size = measure(partial(bare, files), runs=RUNS)
-    print(f"wat: {rows:,} rows of {pages:,} pages, cc2dataset {links:,} links, {size / 1e6:.1f} MB in {len(files)} files")
+    print(
+        f"wat: {rows:,} rows of {pages:,} pages, cc2dataset {links:,} links, {size / 1e6:.1f} MB in {len(files)} files"
+    )
     megabytes = size / 1e6
     return [
         row("wat_vs_cc2dataset", megabytes / seconds, megabytes / peer, "MB unpacked / CPU s", memory),

@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from curate.concepts.native import PADDING, compiled
+from curate.concepts.native import PADDING
 from curate.concepts.trie import NONE, Trie, collect, grow, grown, order, pairs, sets, walk
 from curate.concepts.words import BLOCK_TEXTS, block, block_bytes
+from curate.kernels import compiled
 
 POINTS = 0x110000
 """Unicode has that many code points; UTF-8 as Arrow checks it has no others."""

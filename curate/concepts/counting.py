@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate import CurateError, schema
-from curate.concepts.native import compiled
+from curate.kernels import compiled
 from curate.ledger import Ledger, alive
 from curate.store import Dataset, Part, Plan, part_name
 

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from curate.concepts import index, language
-from curate.concepts.native import compiled
 from curate.concepts.texts import laid_out
+from curate.kernels import compiled
 from curate.ledger import DROPPED, FAILED, KEPT
 from curate.recipe import Match
 

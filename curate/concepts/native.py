@@ -3,37 +3,15 @@
 All take addresses as integers and check nothing: their callers keep every read inside a buffer with PADDING spare bytes.
 """
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import xxhash
 from llvmlite import ir
-from numba import njit, types
-from numba.core.cgutils import get_or_insert_function, raw_memcpy
+from numba import types
+from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
 
 PADDING = 64
 """Bytes that may be read behind the last one that means anything."""
-
-SOURCES = xxhash.xxh3_64_hexdigest(b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py"))))
-
-
-def compiled(function: Callable) -> Any:
-    """Compiles a function without the interpreter lock, and keeps the outcome on disk for the next process.
-
-    Numba looks a kept function up by its own file; what it took over from functions of other files would stay as it was when those
-    change, so all files of this folder count here. Where nothing can be kept, each process compiles anew.
-    """
-    kernel = njit(nogil=True)(function)
-    try:
-        kernel.enable_caching()
-    except RuntimeError:  # Neither the package's folder nor the user's cache can be written.
-        return kernel
-    by_file = kernel._cache._index_key
-    kernel._cache._index_key = lambda signature, codegen: (*by_file(signature, codegen), SOURCES)
-    return kernel
-
 
 _I8, _I64 = ir.IntType(8), ir.IntType(64)
 _BLOCK = ir.VectorType(_I8, 64)
@@ -45,16 +23,6 @@ def _at(builder: Any, address: Any, kind: Any) -> Any:
 
 def _splat(value: int) -> Any:
     return ir.Constant(_BLOCK, [value] * 64)
-
-
-@intrinsic
-def load64(typingctx: Any, address: Any) -> Any:
-    """The 8 bytes at an address, as a little-endian uint64."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.load(_at(builder, args[0], _I64), align=1)
-
-    return types.uint64(types.uintp), generate
 
 
 @intrinsic
@@ -70,28 +38,6 @@ def prefetch(typingctx: Any, address: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.uintp), generate
-
-
-@intrinsic
-def copy(typingctx: Any, target: Any, source: Any, length: Any) -> Any:
-    """memcpy."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        target, source, length = args
-        raw_memcpy(builder, _at(builder, target, _I8), _at(builder, source, _I8), length, ir.Constant(_I64, 1))
-        return context.get_dummy_value()
-
-    return types.void(types.uintp, types.uintp, types.int64), generate
-
-
-@intrinsic
-def trailing_zeros(typingctx: Any, word: Any) -> Any:
-    """Index of the lowest set bit of a word that is not 0."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.int64(types.uint64), generate
 
 
 def _mask(bytes_of: Any) -> Any:

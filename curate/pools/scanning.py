@@ -8,7 +8,7 @@ UTF-8, a structure that does not close) it calls ODD, and `wat.page` reads the r
 import numpy as np
 from numba import njit
 
-from curate.kernels import compiled
+from curate.kernels import compiled, load64, trailing_zeros
 from curate.pools.looking import sequence
 
 PAGE, OTHER, ODD = range(3)
@@ -29,15 +29,24 @@ def _packed(words: tuple[bytes, ...]) -> tuple[np.ndarray, np.ndarray]:
     return np.frombuffer(b"".join(words), np.uint8), np.cumsum([0, *map(len, words)])
 
 
+def _short(words: tuple[bytes, ...]) -> np.ndarray:
+    """Words of up to 16 bytes as rows of uint64: length, first and last 8 bytes (of a shorter one it itself and 0)."""
+    rows = [(len(w), w[:8].ljust(8, b"\0"), w[-8:] if len(w) > 8 else bytes(8)) for w in words]
+    return np.array([(n, int.from_bytes(a, "little"), int.from_bytes(b, "little")) for n, a, b in rows], np.uint64)
+
+
 _NAME, _NAME_AT = _packed(NAMES)
-_FIELD, _FIELD_AT = _packed(FIELDS)
-_META, _META_AT = _packed((b"name", b"property", b"content"))
 _STEPS, _STEP_AT = _packed((b"Envelope", b"Payload-Metadata", b"HTTP-Response-Metadata", b"HTML-Metadata"))
-_PARTS, _PART_AT = _packed((b"Head", b"Links"))
-_HEAD, _HEAD_AT = _packed((b"Base", b"Metas"))
+_FIELD, _META = _short(FIELDS), _short((b"name", b"property", b"content"))
+_PARTS, _HEAD = _short((b"Head", b"Links")), _short((b"Base", b"Metas"))
 _IMG, _SRC, _SRCSET, _DATA = (np.frombuffer(word, np.uint8) for word in (b"IMG@/", b"src", b"srcset", b"data-"))
 _QUOTE, _SLASHED, _COLON, _COMMA = (np.uint8(ord(sign)) for sign in '"\\:,')
 _OPEN, _CLOSE, _LIST, _UNLIST = (np.uint8(ord(sign)) for sign in "{}[]")
+_ONES, _HIGHS, _QUOTES, _SLASHES = (np.uint64(byte * 0x0101010101010101) for byte in (0x01, 0x80, ord('"'), ord("\\")))
+ROOM = ((20, 5), (10, 3), (17, 4))
+"""Of links, texts and metas: the bytes that one has at least (`{"path":"IMG@/src"},`), and the numbers that are noted of it."""
+PADDING = 8
+"""Bytes that `scan` may read behind the last record."""
 _ESCAPES = np.zeros(256, np.uint8)
 for _sign, _meant in zip(b'"\\/bfnrt', b'"\\/\b\f\n\r\t', strict=True):
     _ESCAPES[_sign] = _meant
@@ -49,7 +58,7 @@ def scan(data, starts, kinds, links, texts, metas, base, counts):
 
     Rows are appended to, whose numbers stand in `counts` (images, texts, metas): `links` (record, start, end, is a srcset, first text),
     `texts` (start, end, kind), `metas` (record, which, start, end). `base[i]` becomes the span of a page's base, -1 where it has none.
-    Nothing is kept of an ODD record. The arrays must have room for a row per 10 bytes.
+    Nothing is kept of an ODD record. The arrays must have ROOM.
     """
     for i in range(len(kinds)):
         images, words, heads = counts[0], counts[1], counts[2]
@@ -60,7 +69,7 @@ def scan(data, starts, kinds, links, texts, metas, base, counts):
             base[i, 0] = base[i, 1] = -1
 
 
-@njit
+@njit(forceinline=True)
 def _record(data, start, end, page, links, texts, metas, base, counts):
     at = _blank(data, start, end)
     if at >= end or data[at] != _OPEN:
@@ -88,7 +97,7 @@ def _record(data, start, end, page, links, texts, metas, base, counts):
                 level, at, fresh = level + 1, at + 1, True
                 continue
         elif level == 4:
-            which = _which(data, from_, to, _PARTS, _PART_AT)
+            which = _which(data, from_, to, _PARTS)
             if which >= 0:
                 if parts & (1 << which):
                     return ODD
@@ -108,7 +117,7 @@ def _record(data, start, end, page, links, texts, metas, base, counts):
             return ODD
 
 
-@njit
+@njit(forceinline=True)
 def _links(data, at, end, page, links, texts, counts):
     """Behind the array of links; -1 for an odd one."""
     from_, to = np.empty(5, np.int64), np.empty(5, np.int64)
@@ -121,14 +130,14 @@ def _links(data, at, end, page, links, texts, counts):
         if data[at] != _OPEN:
             at = _skip(data, at, end)
         else:
-            at = _fields(data, at + 1, end, _FIELD, _FIELD_AT, from_, to)
+            at = _fields(data, at + 1, end, _FIELD, True, from_, to)
             if at >= 0 and from_[_PATH] >= 0 and not _link(data, from_, to, page, links, texts, counts):
                 return -1
         if at < 0:
             return -1
 
 
-@njit
+@njit(forceinline=True)
 def _link(data, from_, to, page, links, texts, counts):
     """Appends the link of an image; False for an odd one. Others are passed over."""
     start, end = from_[_PATH], to[_PATH]
@@ -164,7 +173,7 @@ def _link(data, from_, to, page, links, texts, counts):
     return True
 
 
-@njit
+@njit(forceinline=True)
 def _head(data, at, end, page, metas, base, counts):
     """Behind the object of the head; -1 for an odd one."""
     fresh, seen = True, 0
@@ -174,7 +183,7 @@ def _head(data, at, end, page, metas, base, counts):
         if at < 0 or start < 0:
             return at
         fresh = False
-        which = _which(data, start, stop, _HEAD, _HEAD_AT)
+        which = _which(data, start, stop, _HEAD)
         if which >= 0:
             if seen & (1 << which):
                 return -1
@@ -200,7 +209,7 @@ def _head(data, at, end, page, metas, base, counts):
                 if data[at] != _OPEN:
                     at = _skip(data, at, end)
                 else:
-                    at = _fields(data, at + 1, end, _META, _META_AT, from_, to)
+                    at = _fields(data, at + 1, end, _META, False, from_, to)
                     if at >= 0 and not _meta(data, from_, to, page, metas, counts):
                         return -1
                 if at < 0:
@@ -211,7 +220,7 @@ def _head(data, at, end, page, metas, base, counts):
                 return -1
 
 
-@njit
+@njit(forceinline=True)
 def _meta(data, from_, to, page, metas, counts):
     """Appends a meta that is wanted, by its name or else its property; False for an odd one."""
     for field in range(2):
@@ -235,7 +244,7 @@ def _meta(data, from_, to, page, metas, counts):
     return True
 
 
-@njit
+@njit(forceinline=True)
 def _name(data, start, end):
     """Which of NAMES the bytes are, in any case and between blanks; -1 for another."""
     while start < end and data[start] <= 32:
@@ -259,8 +268,8 @@ def _name(data, start, end):
     return -1
 
 
-@njit
-def _fields(data, at, end, words, word_at, from_, to):
+@njit(forceinline=True)
+def _fields(data, at, end, words, images, from_, to):
     """Behind an object whose wanted fields, where they are strings, are put into `from_` and `to`; -1 for an odd one."""
     fresh, seen = True, 0
     from_[:] = -1
@@ -270,7 +279,7 @@ def _fields(data, at, end, words, word_at, from_, to):
         if at < 0 or start < 0:
             return at
         fresh = False
-        which = _which(data, start, stop, words, word_at)
+        which = _which(data, start, stop, words)
         if which >= 0:
             if seen & (1 << which):
                 return -1
@@ -282,13 +291,18 @@ def _fields(data, at, end, words, word_at, from_, to):
             if which >= 0:
                 from_[which], to[which] = at + 1, close
             at = close + 1
+            if images and which == _PATH and not _begins(data, from_[_PATH], close, _IMG):
+                escaped = _plain(data, from_[_PATH], close) < close
+                from_[_PATH] = -1
+                # What else a link of another kind says is not looked at.
+                return -1 if escaped else _close(data, at, end, 1)
         else:
             at = _skip(data, at, end)
             if at < 0:
                 return -1
 
 
-@njit
+@njit(forceinline=True)
 def _key(data, at, end, fresh):
     """(where the next value begins, start and end of its key); the key is -1 behind the object, the value -1 if odd."""
     at = _blank(data, at, end)
@@ -303,11 +317,9 @@ def _key(data, at, end, fresh):
     if at >= end or data[at] != _QUOTE:
         return -1, -1, -1
     start = at + 1
-    stop = start
-    while stop < end and data[stop] != _QUOTE:
-        if data[stop] == _SLASHED:
-            return -1, -1, -1
-        stop += 1
+    stop = _plain(data, start, end)
+    if stop >= end or data[stop] != _QUOTE:
+        return -1, -1, -1
     at = _blank(data, stop + 1, end)
     if at >= end or data[at] != _COLON:
         return -1, -1, -1
@@ -315,7 +327,7 @@ def _key(data, at, end, fresh):
     return (at, start, stop) if at < end else (-1, -1, -1)
 
 
-@njit
+@njit(forceinline=True)
 def _element(data, at, end, first):
     """(where the next element begins, True), (behind the array, False), or (-1, False)."""
     at = _blank(data, at, end)
@@ -330,25 +342,40 @@ def _element(data, at, end, first):
     return (at, True) if at < end else (-1, False)
 
 
-@njit
+@njit(forceinline=True)
 def _blank(data, at, end):
     while at < end and (data[at] == 32 or data[at] == 10 or data[at] == 13 or data[at] == 9):
         at += 1
     return at
 
 
-@njit
+@njit(forceinline=True)
+def _plain(data, at, end):
+    """Where the next quote or backslash stands; `end` or more where there is none. Reads PADDING beyond."""
+    start = np.uint64(data.ctypes.data)
+    while at < end:
+        word = load64(start + np.uint64(at))
+        quote, slashed = word ^ _QUOTES, word ^ _SLASHES
+        # The lowest zero byte has its upper bit set here, and none below it has.
+        found = (((quote - _ONES) & ~quote) | ((slashed - _ONES) & ~slashed)) & _HIGHS
+        if found != 0:
+            return at + (trailing_zeros(found) >> 3)
+        at += 8
+    return at
+
+
+@njit(forceinline=True)
 def _string(data, at, end):
     """Where the string that begins at `at`, behind its quote, has its other quote; -1 where it has none."""
+    at = _plain(data, at, end)
     while at < end:
-        byte = data[at]
-        if byte == _QUOTE:
+        if data[at] == _QUOTE:
             return at
-        at += 2 if byte == _SLASHED else 1
+        at = _plain(data, at + 2, end)
     return -1
 
 
-@njit
+@njit(forceinline=True)
 def _skip(data, at, end):
     """Behind the value that begins at `at`; -1 where it does not end."""
     if at >= end:
@@ -361,7 +388,12 @@ def _skip(data, at, end):
         while at < end and data[at] != _COMMA and data[at] != _CLOSE and data[at] != _UNLIST and data[at] > 32:
             at += 1
         return at if at > start else -1
-    depth = 0
+    return _close(data, at, end, 0)
+
+
+@njit(forceinline=True)
+def _close(data, at, end, depth):
+    """Behind the object or array that is closed from `at` on, where `depth` are open; -1 where it does not end."""
     while at < end:
         byte = data[at]
         if byte == _QUOTE:
@@ -378,7 +410,7 @@ def _skip(data, at, end):
     return -1
 
 
-@njit
+@njit(forceinline=True)
 def _begins(data, start, end, word):
     if end - start < len(word):
         return False
@@ -388,7 +420,7 @@ def _begins(data, start, end, word):
     return True
 
 
-@njit
+@njit(forceinline=True)
 def _is(data, start, end, words, word_at, which):
     first = word_at[which]
     if word_at[which + 1] - first != end - start:
@@ -399,23 +431,38 @@ def _is(data, start, end, words, word_at, which):
     return True
 
 
-@njit
-def _which(data, start, end, words, word_at):
-    for which in range(len(word_at) - 1):
-        if _is(data, start, end, words, word_at, which):
+@njit(forceinline=True)
+def _which(data, start, end, words):
+    """Which of the short words the bytes are; -1 for another."""
+    length = end - start
+    if length > 16 or length < 1:
+        return -1
+    first = load64(np.uint64(data.ctypes.data) + np.uint64(start))
+    last = np.uint64(0)
+    if length < 8:
+        first &= (np.uint64(1) << np.uint64(8 * length)) - np.uint64(1)
+    elif length > 8:
+        last = load64(np.uint64(data.ctypes.data) + np.uint64(end - 8))
+    for which in range(len(words)):
+        if words[which, 1] == first and words[which, 2] == last and words[which, 0] == np.uint64(length):
             return which
     return -1
 
 
-@njit
+@njit(forceinline=True)
 def _unescaped(data, start, end):
     """The new end of a string whose escapes are undone in place; -1 for one that is not UTF-8 or has an unknown escape.
 
     Half a surrogate pair becomes the three bytes that UTF-8 would have for it, if it had any.
     """
     at = start
-    while at < end and data[at] != _SLASHED and data[at] < 128:
-        at += 1
+    while at < end:
+        word = load64(np.uint64(data.ctypes.data) + np.uint64(at))
+        slashed = word ^ _SLASHES
+        if (word | ((slashed - _ONES) & ~slashed)) & _HIGHS:
+            break
+        at += 8
+    at = min(at, end)
     out = at
     while at < end:
         byte = data[at]
@@ -449,7 +496,7 @@ def _unescaped(data, start, end):
     return out
 
 
-@njit
+@njit(forceinline=True)
 def _four(data, at, end):
     """The number of four hex digits; -1 for others."""
     if at + 4 > end:
@@ -467,7 +514,7 @@ def _four(data, at, end):
     return number
 
 
-@njit
+@njit(forceinline=True)
 def _encode(data, out, point):
     """UTF-8 of a code point; behind it."""
     if point < 0x80:
