@@ -88,7 +88,7 @@ bench-match: $(VENV)/.bench ## captions matched per CPU second, against pyahocor
 bench-worldwide: $(VENV)/.bench ## indexes of 27 million entries in 329 languages (CORPUS=folder)
 	$(BIN)/python benchmarks/worldwide.py $(CORPUS)
 
-bench-extract: $(VENV)/.bench ## WARC and WAT read per CPU second, against their floors (CORPUS=folder)
+bench-extract: $(VENV)/.bench ## WAT read per CPU second against cc2dataset and decompression, WARC against an HTML parser (CORPUS=folder)
 	$(BIN)/python benchmarks/extract.py $(CORPUS)
 
 bench-download: $(VENV)/.all ## images had from a hostile web and images a second from an easy one, against img2dataset alone (CORPUS=folder)
@@ -125,6 +125,7 @@ $(VENV)/.all: pyproject.toml constraints.txt | $(VENV)/bin/pip
 
 $(VENV)/.bench: $(VENV)/.all
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[bench]'
+	$(BIN)/pip install --quiet -c constraints.txt --no-deps cc2dataset  # s3fs, which it names, would change fsspec
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.all

@@ -202,9 +202,9 @@ class Web:
         return True
 
     async def endless(self, host: str, path: str, writer: asyncio.StreamWriter) -> bool:
-        """64 MB, which is endless enough for a fetcher that reads whatever comes."""
+        """32 MB, which is endless enough for a fetcher that reads whatever comes."""
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-        for _ in range(64):
+        for _ in range(32):
             writer.write(b"100000\r\n" + bytes(1 << 20) + b"\r\n")
             await writer.drain()
         return False

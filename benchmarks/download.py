@@ -23,7 +23,7 @@ from harness import Tree, report, row
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL, LARGE = 1_000, 9_000
-"""Images of two runs of the easy part, whose difference has no start of processes and imports in it."""
+"""Images of two runs of the easy part; their difference in CPU time has no start of processes and imports in it."""
 PEER = [(1, 64, 0), (2, 16, 0), (2, 64, 0)]
 PEER_HOSTILE = [(2, 32, 0), (2, 32, 3)]
 
@@ -93,7 +93,7 @@ def run(who: str, urls: list[str], *settings: int) -> dict[str, float]:
         start = time.monotonic()
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         with Tree(child.pid) as tree:
-            output, _ = child.communicate(timeout=600)
+            output, _ = child.communicate(timeout=3600)
             wall, cpu = time.monotonic() - start, tree.cpu_seconds()
         images = int(output.strip().splitlines()[-1])
     print(
@@ -104,7 +104,8 @@ def run(who: str, urls: list[str], *settings: int) -> dict[str, float]:
 
 
 def rates(who: str, port: int, *settings: int) -> dict[str, float]:
-    """Images a second and a CPU second, without what it takes to start; the least time of two runs of each size."""
+    """Images a CPU second without what it takes to start, and a second of the whole larger run with it; the best of two runs of
+    each size. Wall time of a machine that others use too is not fit to be subtracted."""
     least: dict[int, dict[str, float]] = {}
     for number in (SMALL, LARGE, SMALL, LARGE):
         found = run(who, easy_urls(port, number), *settings)
@@ -113,8 +114,8 @@ def rates(who: str, port: int, *settings: int) -> dict[str, float]:
     small, large = least[SMALL], least[LARGE]
     more = large["images"] - small["images"]
     return {
-        "rate": more / (large["wall"] - small["wall"]),
-        "cpu_rate": more / (large["cpu"] - small["cpu"]),
+        "rate": more / (large["cpu"] - small["cpu"]),
+        "wall_rate": large["images"] / large["wall"],
         "mb": large["mb"],
     }
 
@@ -129,7 +130,7 @@ def main() -> None:
         mine = rates("ours", port)
         best = {setting: rates("peer", port, *setting) for setting in PEER}
         fast = max(best, key=lambda setting: best[setting]["rate"])
-        lean = max(best, key=lambda setting: best[setting]["cpu_rate"])
+        quick = max(best, key=lambda setting: best[setting]["wall_rate"])
         print("hostile")
         wanted = hostile_urls(port, WANTED + HOPELESS)
         got = run("ours", wanted)
@@ -139,13 +140,13 @@ def main() -> None:
         respect = (run("ours", forbidden)["images"], run("peer", forbidden, 2, 32, 0)["images"])
     report(
         "download",
-        f"{args.pool.name}: easy {LARGE:,} URLs of {images:,} images on 250 hosts, latency {args.latency} s, wall time of 2 workers without their start; "
-        f"hostile {len(wanted)} URLs of 22 habits on 176 hosts; img2dataset 1.47 (processes, threads, retries) {fast} fastest, {lean} leanest, {how} "
-        f"most images; forbidden by robots.txt or header: {len(forbidden)} URLs, taken by ours {respect[0]}, by img2dataset {respect[1]}",
+        f"{args.pool.name}: easy {LARGE:,} URLs of {images:,} images on 250 hosts, latency {args.latency} s, 2 workers; "
+        f"hostile {len(wanted)} URLs of 22 habits on 176 hosts; img2dataset 1.47 (processes, threads, retries) {fast} most images a CPU second, {quick} a second, {how} "
+        f"most images of the hostile part; forbidden by robots.txt or header: {len(forbidden)} URLs, taken by ours {respect[0]}, by img2dataset {respect[1]}",
         [
             row("images_vs_img2dataset", got["images"], most["images"], f"images of {len(hostile_urls(0, WANTED))} to be had", got["mb"]),
-            row("rate_vs_img2dataset", mine["rate"], best[fast]["rate"], "images / s, wall", mine["mb"]),
-            row("cpu_rate_vs_img2dataset", mine["cpu_rate"], best[lean]["cpu_rate"], "images / CPU s", mine["mb"]),
+            row("rate_vs_img2dataset", mine["rate"], best[fast]["rate"], "images / CPU s, start left out", mine["mb"]),
+            row("wall_rate_vs_img2dataset", mine["wall_rate"], best[quick]["wall_rate"], "images / s of wall time, start included", mine["mb"]),
             row("peak_rss_vs_img2dataset", mine["mb"], best[fast]["mb"], "MB, all processes", mine["mb"]),
         ],
     )  # fmt: skip

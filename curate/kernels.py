@@ -1,4 +1,7 @@
-"""Compiled functions: how they are kept for the next process, and what they need of the machine that Numba does not offer."""
+"""Compiled functions: how they are kept for the next process, and what they need of the machine that Numba does not offer.
+
+What takes addresses takes them as integers and checks nothing: its callers keep every read inside a buffer.
+"""
 
 from collections.abc import Callable
 from functools import cache
@@ -8,6 +11,7 @@ from typing import Any
 import xxhash
 from llvmlite import ir
 from numba import njit, types
+from numba.core.cgutils import raw_memcpy
 from numba.extending import intrinsic
 
 
@@ -16,6 +20,7 @@ def _sources(folder: Path) -> str:
     return xxhash.xxh3_64_hexdigest(b"".join(file.read_bytes() for file in sorted(folder.glob("*.py"))))
 
 
+_I8, _I64 = ir.IntType(8), ir.IntType(64)
 _HERE = Path(__file__).read_bytes()
 
 
@@ -36,12 +41,37 @@ def compiled(function: Callable) -> Any:
     return kernel
 
 
+def _at(builder: Any, address: Any, kind: Any) -> Any:
+    return builder.inttoptr(address, kind.as_pointer())
+
+
 @intrinsic
 def load64(typingctx: Any, address: Any) -> Any:
     """The 8 bytes at an address, as a little-endian uint64."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        word = ir.IntType(64)
-        return builder.load(builder.inttoptr(args[0], word.as_pointer()), align=1)
+        return builder.load(_at(builder, args[0], _I64), align=1)
 
     return types.uint64(types.uintp), generate
+
+
+@intrinsic
+def copy(typingctx: Any, target: Any, source: Any, length: Any) -> Any:
+    """memcpy."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        target, source, length = args
+        raw_memcpy(builder, _at(builder, target, _I8), _at(builder, source, _I8), length, ir.Constant(_I64, 1))
+        return context.get_dummy_value()
+
+    return types.void(types.uintp, types.uintp, types.int64), generate
+
+
+@intrinsic
+def trailing_zeros(typingctx: Any, word: Any) -> Any:
+    """Index of the lowest set bit of a word that is not 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.uint64), generate

@@ -7,9 +7,9 @@ compared byte by byte where the hash is found.
 import numpy as np
 from numba import njit
 
-from curate.concepts.native import find4, same4, trailing_zeros
+from curate.concepts.native import find4, same4
 from curate.concepts.trie import NONE, ODD, slot_of
-from curate.kernels import compiled, load64
+from curate.kernels import compiled, load64, trailing_zeros
 
 MIX = np.uint64(0xC2B2AE3D27D4EB4F)
 WORD = np.uint64(128)

@@ -7,12 +7,11 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core.cgutils import get_or_insert_function, raw_memcpy
+from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
 
 PADDING = 64
 """Bytes that may be read behind the last one that means anything."""
-
 
 _I8, _I64 = ir.IntType(8), ir.IntType(64)
 _BLOCK = ir.VectorType(_I8, 64)
@@ -39,28 +38,6 @@ def prefetch(typingctx: Any, address: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.uintp), generate
-
-
-@intrinsic
-def copy(typingctx: Any, target: Any, source: Any, length: Any) -> Any:
-    """memcpy."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        target, source, length = args
-        raw_memcpy(builder, _at(builder, target, _I8), _at(builder, source, _I8), length, ir.Constant(_I64, 1))
-        return context.get_dummy_value()
-
-    return types.void(types.uintp, types.uintp, types.int64), generate
-
-
-@intrinsic
-def trailing_zeros(typingctx: Any, word: Any) -> Any:
-    """Index of the lowest set bit of a word that is not 0."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.int64(types.uint64), generate
 
 
 def _mask(bytes_of: Any) -> Any:

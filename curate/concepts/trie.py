@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from curate.concepts.native import prefetch, sort8, sort16, sort32, sort64, trailing_zeros
-from curate.kernels import compiled
+from curate.concepts.native import prefetch, sort8, sort16, sort32, sort64
+from curate.kernels import compiled, trailing_zeros
 
 NODE = np.uint32(0x3FFFFFFF)
 """The bits of a record that name a node."""

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from curate.concepts.dictionary import WORD, fill, find_long, find_short, lines, long_keys, numbered, short_key
-from curate.concepts.native import PADDING, blank_mask, copy, mark_mask, prefetch, trailing_zeros
+from curate.concepts.native import PADDING, blank_mask, mark_mask, prefetch
 from curate.concepts.trie import Trie, collect, grow, grown, order, pairs, sets, slot_of, walk
-from curate.kernels import compiled
+from curate.kernels import compiled, copy, trailing_zeros
 
 BLOCK_TEXTS, BLOCK_BYTES = 256, 1 << 16
 _0, _1, _56 = (np.uint64(n) for n in (0, 1, 56))

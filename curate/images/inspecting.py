@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
+import numpy as np
 from PIL import Image
 
 from curate.images.decoding import decode, open_image, pixels
@@ -25,7 +26,11 @@ class Facts:
 
 def inspect(data: bytes, max_pixels: int) -> Facts:
     """The facts of an image that decodes whole; ImageError otherwise."""
-    opened = open_image(data, max_pixels)
+    return facts_of(data, open_image(data, max_pixels))
+
+
+def facts_of(data: bytes, opened: Image.Image) -> Facts:
+    """The facts of an image that was opened and not yet decoded; ImageError when it cannot be."""
     width, height = opened.size
     return Facts(
         nbytes=len(data),
@@ -45,7 +50,8 @@ def perceptual_hash(data: bytes, max_pixels: int) -> str:
 def _hash(image: Image.Image) -> str:
     import imagehash
 
-    return str(imagehash.phash(image))
+    # As the library writes it, which goes through each bit in Python.
+    return np.packbits(imagehash.phash(image).hash).tobytes().hex()
 
 
 def suffix(image_format: str) -> str:

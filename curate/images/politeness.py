@@ -73,7 +73,9 @@ class Scheduler:
 
     def ask(self, host: str, ticket: Any, now: float, first: bool = False) -> str | None:
         """Queues a ticket (`first`: before the others), or returns why the host is asked no more."""
-        of = self._hosts.setdefault(host, _Host(1 if self._manners.interval else self._manners.per_host))
+        of = self._hosts.get(host)
+        if of is None:
+            of = self._hosts[host] = _Host(1 if self._manners.interval else self._manners.per_host)
         if of.gone is not None:
             return of.gone
         (of.queue.appendleft if first else of.queue.append)(ticket)

@@ -10,13 +10,14 @@ from contextlib import ExitStack
 import pyarrow as pa
 
 from curate.pools import batches, opening, warc, wat
-from curate.pools.batches import Batch
 from curate.pools.candidates import Account
 from curate.pools.collapsing import row_groups
 from curate.pools.inputs import Input
 from curate.pools.records import Record, records
 from curate.recipe import Extract
 
+Waiting = dict[bool, list[Record]]
+"""Responses (True) and metadata about them."""
 BATCH = 4 * 2**20
 """Bytes of records that are read to rows at once; one that is longer is a batch of its own."""
 
@@ -28,12 +29,12 @@ def read(file: Input, settings: Extract, account: Account) -> Iterator[pa.Table]
 
 
 def _tables(file: Input, settings: Extract, account: Account) -> Iterator[pa.Table]:
-    waiting: dict[str, list[Record]] = {"response": [], "metadata": []}
+    waiting: Waiting = {True: [], False: []}
     size = 0
     with ExitStack() as stack:
         opened = opening.opened(file, account, stack)
         for record in records(opened, file.name, settings.max_record_bytes, account) if opened else ():
-            waiting[record.kind].append(record)
+            waiting[record.response].append(record)
             size += len(record.block)
             if size >= BATCH:
                 yield from _rows(waiting, file, settings, account)
@@ -41,11 +42,11 @@ def _tables(file: Input, settings: Extract, account: Account) -> Iterator[pa.Tab
     yield from _rows(waiting, file, settings, account)
 
 
-def _rows(waiting: dict[str, list[Record]], file: Input, settings: Extract, account: Account) -> Iterator[pa.Table]:
+def _rows(waiting: Waiting, file: Input, settings: Extract, account: Account) -> Iterator[pa.Table]:
     """The candidates of the records that wait, which wait no longer."""
-    for kind, found in waiting.items():
+    for response, found in waiting.items():
         if found:
-            read: Batch = warc.batch(found, settings.max_record_bytes) if kind == "response" else wat.batch(found)
-            source = file.source.name if file.source else "warc" if kind == "response" else "wat"
+            batch = warc.batch(found, settings.max_record_bytes) if response else wat.batch(found)
+            source = file.source.name if file.source else "warc" if response else "wat"
             found.clear()
-            yield from batches.tables(read, source, file.name, settings, account)
+            yield from batches.tables(batch, source, file.name, settings, account)

@@ -1,22 +1,32 @@
 """Steps over JSON as it stands in a buffer, compiled: where a value begins and ends, without making one of it.
 
 Positions are places in a uint8 buffer. -1 stands for text that is odd: broken, or written in a way that takes more patience than
-this has. Nothing reads behind `end`.
+this has. Up to PADDING bytes behind `end` are read.
 """
 
 import numpy as np
 from numba import njit
 
+from curate.kernels import load64, trailing_zeros
 from curate.pools.looking import sequence
 
+PADDING = 8
+"""Bytes that may be read behind the last one that means anything."""
 QUOTE, SLASHED, _COLON, _COMMA = (np.uint8(ord(sign)) for sign in '"\\:,')
 OPEN, _CLOSE, LIST, _UNLIST = (np.uint8(ord(sign)) for sign in "{}[]")
+_ONES, _HIGHS, _QUOTES, _SLASHES = (np.uint64(byte * 0x0101010101010101) for byte in (0x01, 0x80, ord('"'), ord("\\")))
 _ESCAPES = np.zeros(256, np.uint8)
 for _sign, _meant in zip(b'"\\/bfnrt', b'"\\/\b\f\n\r\t', strict=True):
     _ESCAPES[_sign] = _meant
 
 
-@njit
+def short(words: tuple[bytes, ...]) -> np.ndarray:
+    """Words of up to 16 bytes as rows of uint64: length, first and last 8 bytes (of a shorter one it itself and 0)."""
+    rows = [(len(w), w[:8].ljust(8, b"\0"), w[-8:] if len(w) > 8 else bytes(8)) for w in words]
+    return np.array([(n, int.from_bytes(a, "little"), int.from_bytes(b, "little")) for n, a, b in rows], np.uint64)
+
+
+@njit(forceinline=True)
 def key(data, at, end, fresh):
     """(where the next value begins, start and end of its key); the key is -1 behind the object, the value -1 if odd."""
     at = blank(data, at, end)
@@ -31,11 +41,9 @@ def key(data, at, end, fresh):
     if at >= end or data[at] != QUOTE:
         return -1, -1, -1
     start = at + 1
-    stop = start
-    while stop < end and data[stop] != QUOTE:
-        if data[stop] == SLASHED:
-            return -1, -1, -1
-        stop += 1
+    stop = plain(data, start, end)
+    if stop >= end or data[stop] != QUOTE:
+        return -1, -1, -1
     at = blank(data, stop + 1, end)
     if at >= end or data[at] != _COLON:
         return -1, -1, -1
@@ -43,7 +51,7 @@ def key(data, at, end, fresh):
     return (at, start, stop) if at < end else (-1, -1, -1)
 
 
-@njit
+@njit(forceinline=True)
 def element(data, at, end, first):
     """(where the next element begins, True), (behind the array, False), or (-1, False)."""
     at = blank(data, at, end)
@@ -58,25 +66,40 @@ def element(data, at, end, first):
     return (at, True) if at < end else (-1, False)
 
 
-@njit
+@njit(forceinline=True)
 def blank(data, at, end):
     while at < end and (data[at] == 32 or data[at] == 10 or data[at] == 13 or data[at] == 9):
         at += 1
     return at
 
 
-@njit
+@njit(forceinline=True)
+def plain(data, at, end):
+    """Where the next quote or backslash stands; `end` or more where there is none. Reads PADDING beyond."""
+    start = np.uint64(data.ctypes.data)
+    while at < end:
+        word = load64(start + np.uint64(at))
+        quote, slashed = word ^ _QUOTES, word ^ _SLASHES
+        # The lowest zero byte has its upper bit set here, and none below it has.
+        found = (((quote - _ONES) & ~quote) | ((slashed - _ONES) & ~slashed)) & _HIGHS
+        if found != 0:
+            return at + (trailing_zeros(found) >> 3)
+        at += 8
+    return at
+
+
+@njit(forceinline=True)
 def string(data, at, end):
     """Where the string that begins at `at`, behind its quote, has its other quote; -1 where it has none."""
+    at = plain(data, at, end)
     while at < end:
-        byte = data[at]
-        if byte == QUOTE:
+        if data[at] == QUOTE:
             return at
-        at += 2 if byte == SLASHED else 1
+        at = plain(data, at + 2, end)
     return -1
 
 
-@njit
+@njit(forceinline=True)
 def skip(data, at, end):
     """Behind the value that begins at `at`; -1 where it does not end."""
     if at >= end:
@@ -89,7 +112,12 @@ def skip(data, at, end):
         while at < end and data[at] != _COMMA and data[at] != _CLOSE and data[at] != _UNLIST and data[at] > 32:
             at += 1
         return at if at > start else -1
-    depth = 0
+    return close_of(data, at, end, 0)
+
+
+@njit(forceinline=True)
+def close_of(data, at, end, depth):
+    """Behind the object or array that is closed from `at` on, where `depth` are open; -1 where it does not end."""
     while at < end:
         byte = data[at]
         if byte == QUOTE:
@@ -106,7 +134,7 @@ def skip(data, at, end):
     return -1
 
 
-@njit
+@njit(forceinline=True)
 def is_word(data, start, end, words, word_at, which):
     first = word_at[which]
     if word_at[which + 1] - first != end - start:
@@ -117,23 +145,38 @@ def is_word(data, start, end, words, word_at, which):
     return True
 
 
-@njit
-def which_word(data, start, end, words, word_at):
-    for which in range(len(word_at) - 1):
-        if is_word(data, start, end, words, word_at, which):
+@njit(forceinline=True)
+def which_word(data, start, end, words):
+    """Which of the short words the bytes are; -1 for another."""
+    length = end - start
+    if length > 16 or length < 1:
+        return -1
+    first = load64(np.uint64(data.ctypes.data) + np.uint64(start))
+    last = np.uint64(0)
+    if length < 8:
+        first &= (np.uint64(1) << np.uint64(8 * length)) - np.uint64(1)
+    elif length > 8:
+        last = load64(np.uint64(data.ctypes.data) + np.uint64(end - 8))
+    for which in range(len(words)):
+        if words[which, 1] == first and words[which, 2] == last and words[which, 0] == np.uint64(length):
             return which
     return -1
 
 
-@njit
+@njit(forceinline=True)
 def unescaped(data, start, end):
     """The new end of a string whose escapes are undone in place; -1 for one that is not UTF-8 or has an unknown escape.
 
     Half a surrogate pair becomes the three bytes that UTF-8 would have for it, if it had any.
     """
     at = start
-    while at < end and data[at] != SLASHED and data[at] < 128:
-        at += 1
+    while at < end:
+        word = load64(np.uint64(data.ctypes.data) + np.uint64(at))
+        slashed = word ^ _SLASHES
+        if (word | ((slashed - _ONES) & ~slashed)) & _HIGHS:
+            break
+        at += 8
+    at = min(at, end)
     out = at
     while at < end:
         byte = data[at]
@@ -167,7 +210,7 @@ def unescaped(data, start, end):
     return out
 
 
-@njit
+@njit(forceinline=True)
 def _four(data, at, end):
     """The number of four hex digits; -1 for others."""
     if at + 4 > end:
@@ -185,7 +228,7 @@ def _four(data, at, end):
     return number
 
 
-@njit
+@njit(forceinline=True)
 def _encode(data, out, point):
     """UTF-8 of a code point; behind it."""
     if point < 0x80:

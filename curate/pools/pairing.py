@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from curate.kernels import compiled
+from curate.kernels import compiled, copy
 from curate.pools.resolving import ASK, BAD, NOT_HTTP, OK, TOO_LONG
 from curate.pools.xxh3 import write_hex, xxh3_128
 
@@ -42,7 +42,7 @@ def pair(address_of, text_of, url_starts, url_ends, text_starts, text_ends, page
     """Writes the candidates of images, in order; returns their number and adds to `counts`.
 
     Image i has the addresses address_of[i] to address_of[i + 1] (URLs in `urls`, with their states) and texts likewise. `url_at` and
-    `text_at` are offsets as Arrow has them; `uids` and `image_uids` get 32 hex digits a row. The rest has room for what `room` says.
+    `text_at` are offsets as Arrow has them; `uids` and `image_uids` get 32 hex digits a row, two in a uint16. The rest has room for what `room` says.
     """
     row = 0
     url_at[0] = text_at[0] = 0
@@ -79,8 +79,8 @@ def pair(address_of, text_of, url_starts, url_ends, text_starts, text_ends, page
                 scratch[middle] = 0
                 _copy(scratch, from_[word], to[word], scratch, middle + 1)
                 upper, lower = xxh3_128(scratch.ctypes.data + pad, end - start + 1 + length)
-                write_hex(upper, lower, uids, 32 * row)
-                write_hex(high[i], low[i], image_uids, 32 * row)
+                write_hex(upper, lower, uids, 16 * row)
+                write_hex(high[i], low[i], image_uids, 16 * row)
                 row_pages[row], row_kinds[row] = pages[image], sort[word]
                 row += 1
     return row
@@ -88,8 +88,7 @@ def pair(address_of, text_of, url_starts, url_ends, text_starts, text_ends, page
 
 @njit
 def _copy(source, start, end, out, at):
-    for i in range(end - start):
-        out[at + i] = source[start + i]
+    copy(np.uint64(out.ctypes.data) + np.uint64(at), np.uint64(source.ctypes.data) + np.uint64(start), end - start)
 
 
 @njit
@@ -174,6 +173,12 @@ def _white(data, at, end):
 @njit
 def _cleaned(data, start, end, out, at):
     """The end of a copy in which U+FFFD stands for what cannot be stored: NUL and other controls, and halves of surrogate pairs."""
+    odd = False
+    for i in range(start, end):
+        odd |= (data[i] < 32) | (data[i] == 0xED)
+    if not odd:
+        _copy(data, start, end, out, at)
+        return at + end - start
     i = start
     while i < end:
         byte = data[i]
@@ -193,6 +198,11 @@ def _cleaned(data, start, end, out, at):
 @njit
 def _repaired(data, start, end):
     """Whether U+FFFD is among the bytes."""
+    some = False
+    for i in range(start, end):
+        some |= data[i] == 0xEF
+    if not some:
+        return False
     for i in range(start, end - 2):
         if data[i] == 0xEF and data[i + 1] == 0xBF and data[i + 2] == 0xBD:
             return True

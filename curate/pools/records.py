@@ -5,9 +5,14 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Any, BinaryIO, NamedTuple
 
+from fastwarc import ArchiveIterator, WarcRecordType
+
 from curate.pools.candidates import Account
 
 _GZIP, _ZSTD, _LZ4, _PLAIN = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"WARC/1."
+RESPONSE, METADATA = int(WarcRecordType.response), int(WarcRecordType.metadata)
+WANTED = (RESPONSE, METADATA)
+ABOUT_HTML = b'"HTML-Metadata"'
 MAX_ATTEMPTS = 1000
 """Places in a row that look like the start of a member and are none, before the rest of a file is given up."""
 _CHUNK = 1 << 20
@@ -16,8 +21,8 @@ _CHUNK = 1 << 20
 class Record(NamedTuple):
     """A record that may hold a page."""
 
-    kind: str
-    """response or metadata"""
+    response: bool
+    """An HTTP response, or else metadata about one."""
     url: str
     offset: int
     """Byte offset in the file, compressed as it is."""
@@ -39,10 +44,10 @@ def records(file: BinaryIO, name: str, limit: int, account: Account) -> Iterator
         try:
             for raw in _iterate(source):
                 last, inside = raw.stream_pos, True
-                record = _record(raw, limit, account)
+                block = _block(raw, limit, account)
                 inside = False
-                if record is not None:
-                    yield record
+                if block is not None:
+                    yield Record(raw.record_type == RESPONSE, _url(raw), last, block)
             _check_end(file, name, marker, last, account)
             return
         except (OSError, ValueError) as error:
@@ -79,30 +84,35 @@ class _Source:
 
 
 def _iterate(source: _Source) -> Iterator[Any]:
-    from fastwarc import ArchiveIterator
-
     return iter(ArchiveIterator(source, parse_http=False))  # type: ignore[arg-type]
 
 
-def _record(raw: Any, limit: int, account: Account) -> Record | None:
-    """The record as it is needed here; None for one of no interest. Raises ValueError where the file breaks off."""
-    if "Content-Length" not in raw.headers:
+def _block(raw: Any, limit: int, account: Account) -> bytes | None:
+    """The block of a record that may hold a page; None for another. Raises ValueError where the file breaks off."""
+    length, kind = raw.content_length, raw.record_type
+    # Looking at headers costs as much as all the rest.
+    if not length and "Content-Length" not in raw.headers:
         raise ValueError("a record without Content-Length")
     account.notes["records"] += 1
-    kind = str(raw.record_type)
-    if kind not in ("response", "metadata"):
-        account.notes["other_records"] += 1
+    if kind not in WANTED:
         raw.consume()
-        return None
-    if raw.content_length > limit:
+    elif length > limit:
         account.failed["bad_record"] += 1
         return None
-    block = raw.reader.read(raw.content_length)
-    if len(block) < raw.content_length:
-        raise ValueError(f"the file ends after {len(block)} of the record's {raw.content_length} bytes")
+    else:
+        block: bytes = raw.reader.read(length)
+        if len(block) < length:
+            raise ValueError(f"the file ends after {len(block)} of the record's {length} bytes")
+        # Most records of a WAT are about requests and robots.txt.
+        if kind == RESPONSE or ABOUT_HTML in block:
+            return block
+    account.notes["other_records"] += 1
+    return None
+
+
+def _url(raw: Any) -> str:
     # wget writes the address in angle brackets, as the standard's own examples once did.
-    url = (raw.headers.get("WARC-Target-URI") or "").strip().removeprefix("<").removesuffix(">")
-    return Record(kind, url, raw.stream_pos, block)
+    return (raw.headers.get("WARC-Target-URI") or "").strip().removeprefix("<").removesuffix(">")
 
 
 def _check_end(file: BinaryIO, name: str, marker: bytes, last: int | None, account: Account) -> None:

@@ -15,9 +15,12 @@ from curate.pools.json_bytes import (
     QUOTE,
     SLASHED,
     blank,
+    close_of,
     element,
     is_word,
     key,
+    plain,
+    short,
     skip,
     string,
     unescaped,
@@ -44,12 +47,12 @@ def _packed(words: tuple[bytes, ...]) -> tuple[np.ndarray, np.ndarray]:
 
 
 _NAME, _NAME_AT = _packed(NAMES)
-_FIELD, _FIELD_AT = _packed(FIELDS)
-_META, _META_AT = _packed((b"name", b"property", b"content"))
 _STEPS, _STEP_AT = _packed((b"Envelope", b"Payload-Metadata", b"HTTP-Response-Metadata", b"HTML-Metadata"))
-_PARTS, _PART_AT = _packed((b"Head", b"Links"))
-_HEAD, _HEAD_AT = _packed((b"Base", b"Metas"))
+_FIELD, _META = short(FIELDS), short((b"name", b"property", b"content"))
+_PARTS, _HEAD = short((b"Head", b"Links")), short((b"Base", b"Metas"))
 _IMG, _SRC, _SRCSET, _DATA = (np.frombuffer(word, np.uint8) for word in (b"IMG@/", b"src", b"srcset", b"data-"))
+ROOM = ((20, 5), (10, 3), (17, 4))
+"""Of links, texts and metas: the bytes that one has at least (`{"path":"IMG@/src"},`), and the numbers that are noted of it."""
 
 
 @compiled
@@ -58,7 +61,7 @@ def scan(data, starts, kinds, links, texts, metas, base, counts):
 
     Rows are appended to, whose numbers stand in `counts` (images, texts, metas): `links` (record, start, end, is a srcset, first text),
     `texts` (start, end, kind), `metas` (record, which, start, end). `base[i]` becomes the span of a page's base, -1 where it has none.
-    Nothing is kept of an ODD record. The arrays must have room for a row per 10 bytes.
+    Nothing is kept of an ODD record. The arrays must have ROOM.
     """
     for i in range(len(kinds)):
         images, words, heads = counts[0], counts[1], counts[2]
@@ -69,7 +72,7 @@ def scan(data, starts, kinds, links, texts, metas, base, counts):
             base[i, 0] = base[i, 1] = -1
 
 
-@njit
+@njit(forceinline=True)
 def _record(data, start, end, page, links, texts, metas, base, counts):
     at = blank(data, start, end)
     if at >= end or data[at] != OPEN:
@@ -97,7 +100,7 @@ def _record(data, start, end, page, links, texts, metas, base, counts):
                 level, at, fresh = level + 1, at + 1, True
                 continue
         elif level == 4:
-            which = which_word(data, from_, to, _PARTS, _PART_AT)
+            which = which_word(data, from_, to, _PARTS)
             if which >= 0:
                 if parts & (1 << which):
                     return ODD
@@ -117,7 +120,7 @@ def _record(data, start, end, page, links, texts, metas, base, counts):
             return ODD
 
 
-@njit
+@njit(forceinline=True)
 def _links(data, at, end, page, links, texts, counts):
     """Behind the array of links; -1 for an odd one."""
     from_, to = np.empty(5, np.int64), np.empty(5, np.int64)
@@ -130,14 +133,14 @@ def _links(data, at, end, page, links, texts, counts):
         if data[at] != OPEN:
             at = skip(data, at, end)
         else:
-            at = _fields(data, at + 1, end, _FIELD, _FIELD_AT, from_, to)
+            at = _fields(data, at + 1, end, _FIELD, True, from_, to)
             if at >= 0 and from_[_PATH] >= 0 and not _link(data, from_, to, page, links, texts, counts):
                 return -1
         if at < 0:
             return -1
 
 
-@njit
+@njit(forceinline=True)
 def _link(data, from_, to, page, links, texts, counts):
     """Appends the link of an image; False for an odd one. Others are passed over."""
     start, end = from_[_PATH], to[_PATH]
@@ -173,7 +176,7 @@ def _link(data, from_, to, page, links, texts, counts):
     return True
 
 
-@njit
+@njit(forceinline=True)
 def _head(data, at, end, page, metas, base, counts):
     """Behind the object of the head; -1 for an odd one."""
     fresh, seen = True, 0
@@ -183,7 +186,7 @@ def _head(data, at, end, page, metas, base, counts):
         if at < 0 or start < 0:
             return at
         fresh = False
-        which = which_word(data, start, stop, _HEAD, _HEAD_AT)
+        which = which_word(data, start, stop, _HEAD)
         if which >= 0:
             if seen & (1 << which):
                 return -1
@@ -209,7 +212,7 @@ def _head(data, at, end, page, metas, base, counts):
                 if data[at] != OPEN:
                     at = skip(data, at, end)
                 else:
-                    at = _fields(data, at + 1, end, _META, _META_AT, from_, to)
+                    at = _fields(data, at + 1, end, _META, False, from_, to)
                     if at >= 0 and not _meta(data, from_, to, page, metas, counts):
                         return -1
                 if at < 0:
@@ -220,7 +223,7 @@ def _head(data, at, end, page, metas, base, counts):
                 return -1
 
 
-@njit
+@njit(forceinline=True)
 def _meta(data, from_, to, page, metas, counts):
     """Appends a meta that is wanted, by its name or else its property; False for an odd one."""
     for field in range(2):
@@ -244,7 +247,7 @@ def _meta(data, from_, to, page, metas, counts):
     return True
 
 
-@njit
+@njit(forceinline=True)
 def _name(data, start, end):
     """Which of NAMES the bytes are, in any case and between blanks; -1 for another."""
     while start < end and data[start] <= 32:
@@ -268,8 +271,8 @@ def _name(data, start, end):
     return -1
 
 
-@njit
-def _fields(data, at, end, words, word_at, from_, to):
+@njit(forceinline=True)
+def _fields(data, at, end, words, images, from_, to):
     """Behind an object whose wanted fields, where they are strings, are put into `from_` and `to`; -1 for an odd one."""
     fresh, seen = True, 0
     from_[:] = -1
@@ -279,7 +282,7 @@ def _fields(data, at, end, words, word_at, from_, to):
         if at < 0 or start < 0:
             return at
         fresh = False
-        which = which_word(data, start, stop, words, word_at)
+        which = which_word(data, start, stop, words)
         if which >= 0:
             if seen & (1 << which):
                 return -1
@@ -291,6 +294,11 @@ def _fields(data, at, end, words, word_at, from_, to):
             if which >= 0:
                 from_[which], to[which] = at + 1, close
             at = close + 1
+            if images and which == _PATH and not begins(data, from_[_PATH], close, _IMG):
+                escaped = plain(data, from_[_PATH], close) < close
+                from_[_PATH] = -1
+                # What else a link of another kind says is not looked at.
+                return -1 if escaped else close_of(data, at, end, 1)
         else:
             at = skip(data, at, end)
             if at < 0:

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import orjson
 
-from curate.pools import addresses, scanning
+from curate.pools import addresses, json_bytes, scanning
 from curate.pools.batches import About, Batch, about
 from curate.pools.columns import Images, Texts, columns
 from curate.pools.pages import ATTRIBUTES, METAS, BadRecord, Found, Page, directives, opengraph
-from curate.pools.records import Record
+from curate.pools.records import ABOUT_HTML, Record
 
 _HTML = ("Envelope", "Payload-Metadata", "HTTP-Response-Metadata", "HTML-Metadata")
 _LANG = ("html@/lang", "html@/xml:lang")
@@ -19,32 +19,29 @@ _NAMES = [name.decode() for name in scanning.NAMES]
 _WANTED = frozenset(_NAMES)
 _BLANKS = "".join(map(chr, range(33)))
 """What a URL may have at its ends, by its standard."""
-_SHORTEST = 10
-"""Bytes of a record for each link, text or meta in it, at least."""
 
 
 def batch(records: Sequence[Record]) -> Batch:
     """The pages of metadata records."""
-    about_html = [record for record in records if b'"HTML-Metadata"' in record.block]
-    data = np.frombuffer(bytearray().join([record.block for record in about_html]), np.uint8)
-    starts = np.cumsum([0, *(len(record.block) for record in about_html)])
-    most = len(data) // _SHORTEST + 1
-    kinds = np.empty(len(about_html), np.int8)
-    links, texts = np.empty((most, 5), np.int64), np.empty((most, 3), np.int64)
-    metas, bases = np.empty((most, 4), np.int64), np.empty((len(about_html), 2), np.int64)
+    blocks = [record.block for record in records]
+    data = np.frombuffer(bytearray().join([*blocks, bytes(json_bytes.PADDING)]), np.uint8)
+    starts = np.cumsum([0, *map(len, blocks)])
+    kinds = np.empty(len(records), np.int8)
+    links, texts, metas = (np.empty((len(data) // least + 1, width), np.int32) for least, width in scanning.ROOM)
+    bases = np.empty((len(records), 2), np.int64)
     counts = np.zeros(3, np.int64)
     scanning.scan(data, starts, kinds, links, texts, metas, bases, counts)
     links, texts, metas = links[: counts[0]], texts[: counts[1]], metas[: counts[2]]
     found = Found()
-    pages = [About(record.url, None, None, None, record.offset) for record in about_html]
+    pages = [About(record.url, None, None, None, record.offset) for record in records]
     named = _named_of(data, metas)
     for number in sorted({*named, *np.flatnonzero(bases[:, 0] >= 0).tolist()}):
         start, end = bases[number].tolist()
         page = _page(_text(data, start, end) if start >= 0 else None, named.get(number, []), number, found)
-        pages[number] = about(page, about_html[number].url, about_html[number].offset)
+        pages[number] = about(page, records[number].url, records[number].offset)
     bad = 0
     for number in np.flatnonzero(kinds == scanning.ODD).tolist():
-        record = about_html[number]
+        record = records[number]
         try:
             odd = read(record.block, number, found)
         except BadRecord:
@@ -63,7 +60,7 @@ def read(block: bytes, number: int, found: Found) -> Page | None:
 
     This is the patient way, by a JSON parser; `batch` goes it where the scan does not get through.
     """
-    if b'"HTML-Metadata"' not in block:
+    if ABOUT_HTML not in block:
         return None
     metadata: Any = _parsed(block)
     for key in _HTML:
@@ -112,9 +109,9 @@ def _images(data: np.ndarray, links: np.ndarray, texts: np.ndarray) -> Images:
     return Images(
         links[:, 0].astype(np.int32),
         np.concatenate(([0], np.cumsum(there))),
-        Texts(data, links[there, 1], links[there, 2]),
-        np.append(links[:, 4], len(texts)),
-        Texts(data, texts[:, 0].copy(), texts[:, 1].copy()),
+        Texts(data, links[there, 1].astype(np.int64), links[there, 2].astype(np.int64)),
+        np.append(links[:, 4], len(texts)).astype(np.int64),
+        Texts(data, texts[:, 0].astype(np.int64), texts[:, 1].astype(np.int64)),
         texts[:, 2].astype(np.int8),
     )
 
@@ -130,8 +127,8 @@ def _image(link: Any, number: int, found: Found) -> None:
     attribute = path.removeprefix("IMG@/")
     if not (attribute == "src" or attribute.startswith("data-") or attribute.endswith("srcset")):
         return
-    address = _string(link, "url") or ""
-    chosen = addresses.largest([address]) if attribute.endswith("srcset") else address.strip(_BLANKS)
+    address = (_string(link, "url") or "").strip(_BLANKS)
+    chosen = addresses.largest([address]) if attribute.endswith("srcset") else address
     texts = ((kind, text) for kind in ATTRIBUTES if (text := _string(link, kind)))
     found.add(number, (chosen,) if chosen else (), texts)
 

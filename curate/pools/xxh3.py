@@ -25,7 +25,8 @@ P64_4, P64_5 = np.uint64(0x85EBCA77C2B2AE63), np.uint64(0x27D4EB2F165667C5)
 AVALANCHE = np.uint64(0x165667919E3779F9)
 LOW = np.uint64(0xFFFFFFFF)
 _1, _32, _37, _47, _54 = (np.uint64(n) for n in (1, 32, 37, 47, 54))
-DIGITS = np.frombuffer(b"0123456789abcdef", np.uint8)
+PAIRS = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), np.uint16)
+"""Two hex digits for each byte."""
 
 
 @compiled
@@ -40,11 +41,11 @@ def xxh3_128(start, length):
 
 @compiled
 def write_hex(high, low, out, at):
-    """Writes a hash as 32 lower-case hex digits at an index of a uint8 array."""
-    for i in range(16):
-        shift = np.uint64(60 - 4 * i)
-        out[at + i] = DIGITS[(high >> shift) & np.uint64(15)]
-        out[at + 16 + i] = DIGITS[(low >> shift) & np.uint64(15)]
+    """Writes a hash as 32 lower-case hex digits, 16 pairs from a place of a uint16 array on."""
+    for i in range(8):
+        shift = np.uint64(56 - 8 * i)
+        out[at + i] = PAIRS[(high >> shift) & np.uint64(255)]
+        out[at + 8 + i] = PAIRS[(low >> shift) & np.uint64(255)]
 
 
 @njit(forceinline=True)

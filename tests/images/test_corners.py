@@ -94,6 +94,12 @@ def test_answers_that_are_hardly_http(raw_web, picture_bytes, said, status):
     assert end(raw_web, says).status == status
 
 
+def test_bytes_behind_an_image_that_its_length_does_not_speak_of(raw_web, picture_bytes):
+    raw_web.says |= {"/more": ok(picture_bytes()) + b"<br>Warning: at line 12", "/next": ok(picture_bytes("PNG"))}
+    results, _ = fetched(raw_web, "a.example/more", "a.example/next", per_host_concurrency=1)
+    assert [found.ending.status for found in results.values()] == [None, None]
+
+
 @pytest.mark.parametrize("line", [b"X-Nothing: 1\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"], ids=["fields", "continues"])
 def test_heads_without_an_end(raw_web, line):
     def says(connection, host):

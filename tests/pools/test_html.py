@@ -93,3 +93,72 @@ def test_a_page_that_would_stall_the_parser_is_refused(markup):
 )
 def test_a_long_page_of_everyday_faults_is_read(markup):
     assert addresses(markup + "<img src=a.jpg alt=x>") == [("a.jpg",)]
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<figure><a><IMG src=a.jpg></a><figcaption>A  <b>cat</b>\n of ours</figcaption></figure>",
+        "<FIGURE><FIGCAPTION>A cat of ours</FIGCAPTION><div><p><img src=a.jpg></div></FIGURE>",
+        '<div class="wp-caption alignleft"><img src=a.jpg><p class="wp-caption-text">A cat of ours</p></div>',
+        '<div class=mediaobject><img src=a.jpg><div class="caption"><p>A cat of ours</p></div></div>',
+        "<figure><p class=caption-box>no</p><img src=a.jpg><figcaption>A cat of ours</figcaption><figcaption>no</figcaption></figure>",
+        "<figure><figure><img src=a.jpg><figcaption>A cat of ours</figcaption></figure><figcaption>no</figcaption></figure>",
+        "<figure><figcaption>no</figcaption><figure><img src=a.jpg><figcaption>A cat of ours</figcaption></figure></figure>",
+    ],
+)
+def test_an_image_has_the_caption_of_its_own_figure(markup):
+    before, behind = "<p><img src=0.jpg></p>", "<img src=1.jpg alt=x><p class=caption>loose</p>"
+    assert images(before + markup + behind) == [
+        (("0.jpg",), ()),
+        (("a.jpg",), (("figcaption", "A cat of ours"),)),
+        (("1.jpg",), (("alt", "x"),)),
+    ]
+
+
+def test_a_caption_comes_after_what_the_image_says_itself():
+    markup = "<figure><img src=a.jpg title=T alt=A><img src=b.jpg><figcaption>C</figcaption></figure>"
+    assert images(markup) == [
+        (("a.jpg",), (("alt", "A"), ("title", "T"), ("figcaption", "C"))),
+        (("b.jpg",), (("figcaption", "C"),)),
+    ]
+
+
+def meta(name: str, content: str, key: str = "property") -> str:
+    return f'<meta {key}="{name}" content="{content}">'
+
+
+@pytest.mark.parametrize(
+    ("metas", "found"),
+    [
+        ([("og:image", "a.jpg"), ("og:title", "T")], [("a.jpg",)]),
+        ([("og:title", "T"), ("og:image:url", "a.jpg")], [("a.jpg",)]),
+        ([("OG:Image", "a.jpg"), ("og:title", "T"), ("og:image:secure_url", "s.jpg")], [("a.jpg", "s.jpg")]),
+        ([("og:title", "T"), ("og:image:secure_url", "s.jpg")], [("s.jpg",)]),
+        (
+            [("og:title", "T"), ("og:image", "a.jpg"), ("og:image:url", "a.jpg"), ("og:image", "b.jpg")],
+            [("a.jpg",), ("b.jpg",)],
+        ),
+        (
+            [
+                ("og:title", "T"),
+                ("og:title", "later"),
+                ("og:image:width", "9"),
+                ("og:image", " "),
+                ("twitter:image", "t.jpg"),
+            ],
+            [],
+        ),
+    ],
+)
+@pytest.mark.parametrize("key", ["property", "name"])
+def test_a_page_is_shared_with_its_images_and_its_title(metas, found, key):
+    markup = "".join(meta(name, content, key) for name, content in metas)
+    assert images(f"<head>{markup}</head><img src=i.jpg alt=x>") == [
+        (("i.jpg",), (("alt", "x"),)),
+        *((addresses, (("og", "T"),)) for addresses in found),
+    ]
+
+
+def test_an_image_to_share_without_a_title_has_no_text():
+    assert images(meta("og:image", "a.jpg")) == [(("a.jpg",), ())]

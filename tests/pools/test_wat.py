@@ -17,7 +17,7 @@ def read(block: bytes, how: str):
     if how == "patient":
         found = Found()
         return wat.read(block, 0, found), images_of(found)
-    batch = wat.batch([Record("metadata", "http://a.example/", 7, block)])
+    batch = wat.batch([Record(False, "http://a.example/", 7, block)])
     if batch.bad:
         raise BadRecord("counted")
     assert batch.read + batch.others == 1
