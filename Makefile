@@ -68,8 +68,9 @@ teacher: $(VENV)/.all ## train the demo's scoring model again and write its card
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[teacher]'
 	$(BIN)/python demo/make_teacher.py
 
-metadata: $(VENV)/.dev ## build the English list that ships again (WORDNET=folder); its ids stay
+metadata: $(VENV)/.dev ## build the English list and the nouns of ImageNet-21k that ship again (WORDNET=folder); ids stay
 	$(BIN)/curate metadata build --wordnet $(WORDNET) --words 100000 --out metadata
+	$(BIN)/curate metadata imagenet21k --wordnet $(WORDNET) --out metadata
 
 test: java-check $(VENV)/.dev ## install what tests need, and run them
 	$(BIN)/python -m pytest -m "not long"

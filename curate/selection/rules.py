@@ -4,10 +4,7 @@ The facts are a table with the columns text, lang, width, height, and `similarit
 Limits are inclusive. DataComp's basic filter says the same with "more than": more than 2 words is `min: 3`.
 """
 
-import re
 from collections.abc import Callable, Sequence
-from functools import cache
-from importlib.resources import files
 
 import msgspec
 import numpy as np
@@ -15,6 +12,7 @@ import pyarrow as pa
 
 from curate.recipe import RecipeError, Rule
 from curate.store import nearest
+from curate.texts.stock import is_boilerplate, is_file_name
 
 Keep = Callable[[pa.Table, Rule], np.ndarray]
 """Facts and limits in; bool per row out, true where the row stays."""
@@ -86,52 +84,16 @@ def low_similarity(facts: pa.Table, limits: Rule) -> np.ndarray:
     return facts[f"{SIMILARITY}{limits.model}"].to_numpy() >= np.float32(limits.min)
 
 
-IMAGE_SUFFIX = r"\.(jpe?g|jfif|png|gif|webp|avif|heic|heif|bmp|tiff?|svg|ico|psd|eps|raw|cr2|nef|arw|dng|pdf)"
-FILE_NAME = re.compile(
-    rf"""\s*(
-        \S+{IMAGE_SUFFIX}([?\#]\S*)?                                      # cat-2.jpg, a/b/cat.png?w=200
-      | (img|image|dsc[a-z]?|dcim|pict?|p|pxl|mvi|gopr|sam|scan|wp|vid|mg|dji|cimg|imag|photo|foto)?[-_]?\d+([-_ ().]+(wa)?\d+)*\)?
-                                                                          # IMG_9916, DSCN0042, P1010023, 5582, 2021-04-03
-      | _?(img|dsc[a-z]?|dscn|pict|mg)[-_ ]+\w*\d\w*                      # _MG_0412, IMG 9916a
-      | (screen[ ]?shot|whatsapp[ ]image|bildschirmfoto|captura)\b.*\d.*  # Screenshot 2021-04-03 at 10.01.59
-    )\s*""",
-    re.IGNORECASE | re.VERBOSE,
-)
-
-
 @rule("file_name")
 def file_name(facts: pa.Table, limits: Rule) -> np.ndarray:
     """The text is not a file's name, a camera's counter, or nothing but digits."""
     return _flags(not is_file_name(text) for text in facts["text"].to_pylist())
 
 
-def is_file_name(text: str) -> bool:
-    """Whether the whole text is a file's name; file systems end them at 255 bytes, which also bounds the search."""
-    return len(text) <= 255 and FILE_NAME.fullmatch(text) is not None
-
-
 @rule("boilerplate")
 def boilerplate(facts: pa.Table, limits: Rule) -> np.ndarray:
-    """The text is not a stock word (`boilerplate.txt`), with or without a number, nor made of marks alone."""
+    """The text is not a stock word (`curate/texts/boilerplate.txt`), with or without a number, nor made of marks alone."""
     return _flags(not is_boilerplate(text) for text in facts["text"].to_pylist())
-
-
-def is_boilerplate(text: str) -> bool:
-    """Whether the text is a stock word, for which case, marks around it and a trailing number do not count."""
-    return bare(text) in stock_words()
-
-
-def bare(text: str) -> str:
-    """The case-folded text without marks around it and a number after it, its words parted by one blank."""
-    word = re.sub(r"^[\W_]+|[\W\d_]+$", "", text.casefold())
-    return re.sub(r"[\s_-]+", " ", word)
-
-
-@cache
-def stock_words() -> frozenset[str]:
-    """The stock words, and the empty text."""
-    lines = (files("curate.selection") / "boilerplate.txt").read_text(encoding="utf-8").splitlines()
-    return frozenset({""} | {bare(line) for line in lines if not line.startswith("#")})
 
 
 def check(limits: Rule, where: str) -> Kind:

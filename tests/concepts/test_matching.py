@@ -16,8 +16,8 @@ from curate import schema
 from curate.concepts import cache, characters, index
 from curate.concepts import entries as lists
 from curate.concepts.matching import match
-from curate.concepts.texts import buffers, laid_out
 from curate.recipe import Match
+from curate.texts.buffers import buffers, laid_out
 from tests.concepts.reference import (
     ENTRIES,
     PIECES,
