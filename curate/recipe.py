@@ -13,36 +13,10 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 import yaml
 
-from curate import CurateError
 from curate.house import folder
+from curate.scores.settings import AnyScorer, Scorer
+from curate.settings import Count, Limit, Name, Positive, RecipeError, Settings, Share, Threshold, tagged
 from curate.store import nearest
-
-Count = Annotated[int, msgspec.Meta(ge=1)]
-Limit = Annotated[int, msgspec.Meta(ge=0)]
-Threshold = Annotated[int, msgspec.Meta(ge=1, lt=10**18)]
-"""t: counts are 64-bit, and `curate plan` reads 18 digits."""
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]*$")]
-
-
-class RecipeError(CurateError, ValueError):
-    """A recipe that cannot be used; the message names the place, the value and what would be valid."""
-
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A section of the recipe."""
-
-    runtime: ClassVar[tuple[str, ...]] = ()
-
-    def identity(self) -> dict[str, Any]:
-        """The settings that decide what comes out, as plain values."""
-        plain: dict[str, Any] = {}
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if name not in self.runtime:
-                plain[name] = value.identity() if isinstance(value, Settings) else _plain(value)
-        return plain
 
 
 class Table(Settings, frozen=True, kw_only=True):
@@ -308,12 +282,29 @@ class Model(Settings, frozen=True, kw_only=True):
 
 
 class Score(Settings, frozen=True, kw_only=True):
-    runtime: ClassVar[tuple[str, ...]] = ("workers", "device")
+    runtime: ClassVar[tuple[str, ...]] = ("workers", "device", "threads")
 
-    models: tuple[Model, ...]
+    models: tuple[Model, ...] = ()
+    scorers: tuple[AnyScorer, ...] = ()
+    """Further facts, each a table `scores/<name>` of its own (`{scorer: pixels}`); see `curate.scores.settings`."""
     device: str = "auto"
     """`auto` takes CUDA where present."""
     workers: Count = 1
+    threads: Count = 2
+    """In each worker, that decode images and make them ready while the models compute."""
+
+    def __post_init__(self) -> None:
+        names = self.names()
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"two of models and scorers are called {twice[0]!r}; give one of them another name")
+
+    def all(self) -> list["Model | Scorer"]:
+        """Models and scorers, in order: a table each."""
+        return [*self.models, *self.scorers]
+
+    def names(self) -> list[str]:
+        """What the tables of this stage are called, after `scores/`, in order."""
+        return [one.name for one in self.all()]
 
 
 class EvaluationSet(Settings, frozen=True, kw_only=True):
@@ -440,7 +431,7 @@ class Recipe(Settings, frozen=True, kw_only=True):
     match: Match = Match()
     balance: Balance = Balance()
     download: Download = Download()
-    score: Score
+    score: Score = Score()
     dedup: Dedup = Dedup()
     select: Select = Select(preset="basic")
     shard: Shard = Shard()
@@ -510,17 +501,17 @@ def _check_keys(kind: type[Settings], data: dict[str, Any], where: str) -> None:
     for key, value in data.items():
         if key not in types:
             raise RecipeError(f"{where}: unknown key {key!r}: {nearest(str(key), list(types))}")
-        inner = _settings_type(types[key])
+        inner = _settings_types(types[key])
         for index, item in enumerate(value if isinstance(value, list) else [value]):
             if inner and isinstance(item, dict):
-                _check_keys(inner, item, f"{where}: {key}" + (f"[{index}]" if isinstance(value, list) else ""))
+                place = f"{where}: {key}" + (f"[{index}]" if isinstance(value, list) else "")
+                _check_keys(*tagged(inner, item, place), place)
 
 
-def _settings_type(kind: Any) -> type[Settings] | None:
+def _settings_types(kind: Any) -> list[type[Settings]]:
     if isinstance(kind, type) and issubclass(kind, Settings):
-        return kind
-    args = getattr(kind, "__args__", ())
-    return next((found for arg in args if (found := _settings_type(arg))), None)
+        return [kind]
+    return [found for arg in getattr(kind, "__args__", ()) for found in _settings_types(arg)]
 
 
 def _override(data: dict[str, Any], override: str) -> None:
@@ -543,14 +534,6 @@ def _at(data: Any, path: str) -> Any:
         except (KeyError, IndexError, TypeError, ValueError):
             return data
     return data
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Settings):
-        return value.identity()
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    return value
 
 
 def _shipped(name: str) -> str:

@@ -25,6 +25,8 @@ TYPES: dict[str, pa.DataType] = {
 ENCODED = pa.dictionary(pa.int32(), pa.string())
 EMBEDDING = "embedding"
 """A column type whose width is the model's: fixed_size_list<float16>[width]."""
+SCORES = "scores"
+"""First word of the side tables that hold scores, and the folder of their schemas."""
 
 
 class SchemaError(CurateError, ValueError):
@@ -122,13 +124,28 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @cache
 def load(dataset: str) -> Schema:
-    """The schema of a dataset; `scores/<name>`, `shards-raw` and the like share the schema of their first word."""
+    """The schema of that name, or of the name's first word: `shards-raw` and the like share one.
+
+    Side tables that a recipe may call as it likes have a schema each (`scores/clip`): see `of`.
+    """
     import yaml
 
-    file = folder("schemas") / f"{family(dataset)}.yaml"
-    if not file.is_file():
+    name = next((name for name in (dataset, family(dataset)) if name in names()), None)
+    if name is None:
         raise SchemaError(f"no schema for dataset {dataset!r}; schemas/ has {', '.join(names())}")
+    file = folder("schemas").joinpath(*f"{name}.yaml".split("/"))
     return msgspec.convert(yaml.safe_load(file.read_text(encoding="utf-8")), Schema)
+
+
+def of(dataset: str, settings: Mapping[str, Any]) -> Schema:
+    """The schema of a dataset that was planned with these settings: a table of scores has its scorer's, whatever its name."""
+    return load(f"{SCORES}/{settings.get('scorer', 'clip')}" if family(dataset) == SCORES else dataset)
+
+
+def stage_of(dataset: str) -> str:
+    """The stage that makes a dataset of this name; of datasets without rows (runs, evaluations) their own word."""
+    word = family(dataset)
+    return next((load(name).stage for name in names() if family(name) == word), word)
 
 
 def family(dataset: str) -> str:
@@ -136,6 +153,13 @@ def family(dataset: str) -> str:
     return re.split("[/-]", dataset)[0]
 
 
-def names() -> list[str]:
+@cache
+def names() -> tuple[str, ...]:
     """All datasets that have a schema, in alphabetical order."""
-    return sorted(f.name.removesuffix(".yaml") for f in folder("schemas").iterdir() if f.name.endswith(".yaml"))
+    house = folder("schemas")
+    found = [("", house), (f"{SCORES}/", house / SCORES)]
+    return tuple(
+        sorted(
+            at + f.name.removesuffix(".yaml") for at, rows in found for f in rows.iterdir() if f.name.endswith(".yaml")
+        )
+    )

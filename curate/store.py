@@ -25,6 +25,7 @@ import xxhash
 
 from curate import CurateError, __version__, schema
 from curate.ledger import KEPT, Ledger, of_states, total
+from curate.schema import Schema
 
 ROW_GROUP = 32_768
 """Rows in a row group of a dataset that others annotate; side tables repeat the row groups of what they annotate.
@@ -90,6 +91,12 @@ class Dataset:
     def path(self, file: str) -> str:
         return f"{self.root}/{file}"
 
+    @property
+    def schema(self) -> Schema:
+        """What its columns, reasons and statuses are; of a table of scores its plan says which scorer's."""
+        planned = schema.family(self.name) == schema.SCORES and self.fs.exists(self.path(PLAN))
+        return schema.of(self.name, self._decode(PLAN, Plan).settings if planned else {})
+
     # -- reading
 
     def manifest(self) -> Manifest | None:
@@ -102,9 +109,8 @@ class Dataset:
         """The manifest of a dataset that must be there; StoreError naming the stage to run otherwise."""
         manifest = self.manifest()
         if manifest is None:
-            stage = schema.load(self.name).stage if schema.family(self.name) in schema.names() else self.name
             raise StoreError(
-                f"{self.root} is not there or not finished; run the stage {stage!r} on {self.workdir} first"
+                f"{self.root} is not there or not finished; run the stage {schema.stage_of(self.name)!r} on {self.workdir} first"
             )
         return manifest
 
@@ -266,8 +272,8 @@ class Dataset:
             self.fs.rm(self.root, recursive=True)
 
     def _check(self, ledger: Ledger, where: str) -> None:
-        if schema.family(self.name) in schema.names():
-            known = schema.load(self.name)
+        if schema.family(self.name) in map(schema.family, schema.names()):
+            known = self.schema
             ledger.check(where, known.dropped, known.failed)
 
     def _decode(self, file: str, kind: type) -> Any:
@@ -284,7 +290,7 @@ class PartWriter:
 
     def __init__(self, dataset: Dataset, part: str, file: BinaryIO, ledger: Ledger | None):
         self._dataset, self._part, self._file = dataset, part, file
-        self._schema = schema.load(dataset.name)
+        self._schema = dataset.schema
         self._writer: pq.ParquetWriter | None = None
         self.ledger, self._counts_states = ledger or Ledger(), ledger is None
 

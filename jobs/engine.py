@@ -98,8 +98,15 @@ class Run:
         marks = {source: self.dataset(source).fingerprint for source in inputs} | more
         plain = msgspec.to_builtins(settings)
         return Plan(
-            dataset=name, stage=stage or schema.load(name).stage, settings=plain, inputs=marks, parts=tuple(parts)
+            dataset=name, stage=stage or schema.of(name, plain).stage, settings=plain, inputs=marks, parts=tuple(parts)
         )
+
+    def begin(self, plan: Plan) -> list[str]:
+        """Announces a dataset: refuses another plan's or, where it may, removes it. The parts that are missing."""
+        target = self.dataset(plan.dataset)
+        if plan.stage in self.redo and _differs(target, plan):
+            target.remove()
+        return target.begin(plan)
 
     def make(
         self,
@@ -107,16 +114,16 @@ class Run:
         launch: Callable[[list[str]], Sequence[Part]],
         finish: Callable[[], Mapping[str, Any]] | None = None,
         before: Callable[[], Ledger] | None = None,
+        missing: list[str] | None = None,
     ) -> Manifest:
         """Makes a dataset: refuses another plan's, skips what is done, launches what is missing, commits, reports.
 
         `finish` does what is left when all parts are there, also when an earlier run was killed right before it, and
-        returns the manifest's `extra`; `before` gives the account of rows that left before they fell into a part.
+        returns the manifest's `extra`; `before` gives the account of rows that left before they fell into a part;
+        `missing` is the answer of `begin`, for who has asked already.
         """
         start, target = time.monotonic(), self.dataset(plan.dataset)
-        if plan.stage in self.redo and _differs(target, plan):
-            target.remove()
-        missing = target.begin(plan)
+        missing = self.begin(plan) if missing is None else missing
         manifest = target.manifest()
         if manifest is not None:
             progress(plan.dataset, manifest.ledger, "already done, skipped")

@@ -38,7 +38,7 @@ def datasets(recipe: Recipe, stage: str) -> list[str]:
         "match": ["matches", "counts"],
         "balance": ["balanced"],
         "download": ["images"],
-        "score": [f"scores/{model.name}" for model in recipe.score.models],
+        "score": [f"scores/{name}" for name in recipe.score.names()],
         "dedup": ["duplicates"],
         "select": ["selection"],
         "shard": ["shards", *raw],

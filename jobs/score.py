@@ -1,4 +1,4 @@
-"""score: CLIP similarity and embeddings of every fetched pair, one side table `scores/<name>` a model.
+"""score: facts about every fetched pair, one side table `scores/<name>` for each model and scorer of the recipe.
 
 python jobs/score.py -c recipe.yaml -w workdirs/mine
 """
@@ -6,48 +6,56 @@ python jobs/score.py -c recipe.yaml -w workdirs/mine
 import jobs  # noqa: F401 - before all others, see there
 
 # isort: split
-from functools import partial
+from collections.abc import Sequence
+from functools import cache, partial
 
-from curate import models, parts
+import msgspec
+
 from curate.images import generations
-from curate.images.archive import images_of
-from curate.recipe import Model
-from curate.scores import clip
-from curate.store import Dataset, Part, Plan
+from curate.scores import passing, registry
+from curate.scores.passing import Task
+from curate.store import Part
 from jobs import engine
 
 
 def run(run: engine.Run) -> None:
-    for model in run.recipe.score.models:
-        score_model(run, model)
+    score, images = run.recipe.score, generations.newest(run.workdir)
+    tasks = []
+    for settings in score.all():
+        plan = run.plan(f"scores/{settings.name}", registry.identity(settings), [images.name], images.part_names())
+        tasks.append(Task(settings, run.dataset(plan.dataset), plan))
+    for needs in ("pixels", "texts"):
+        make(run, [task for task in tasks if registry.kind(task.settings).needs == needs])
 
 
-def score_model(run: engine.Run, model: Model) -> None:
-    images, device = generations.newest(run.workdir), run.recipe.score.device
-    settings = models.identity(model)
-    plan = run.plan(f"scores/{model.name}", settings, [images.name], images.part_names())
-    function = partial(
-        score_part, images=images, target=run.dataset(plan.dataset), plan=plan, model=model, device=device
-    )
+def make(run: engine.Run, tasks: Sequence[Task]) -> None:
+    """Makes tables in one pass over the parts that any of them lacks."""
+    missing = {task.plan.dataset: run.begin(task.plan) for task in tasks}
+    unfinished = [task for task in tasks if missing[task.plan.dataset]]
+    settings, images = run.recipe.score, generations.newest(run.workdir)
 
-    def launch(missing: list[str]) -> list[Part]:
-        gpus = gpus_each(run.engines, device)
-        return engine.ray_parts(run.engines, function, missing, workers=run.recipe.score.workers, gpus=gpus)
+    @cache
+    def passed() -> list[dict[str, Part]]:
+        gpus = gpus_each(run.engines, settings.device, unfinished)
+        function = partial(
+            passing.score_part, images=images, tasks=unfinished, device=settings.device, threads=settings.threads
+        )
+        names = sorted({part for lacking in missing.values() for part in lacking})
+        answers = engine.ray_map(run.engines, function, names, workers=settings.workers, gpus=gpus)
+        return [msgspec.convert(answer, dict[str, Part]) for answer in answers]
 
-    run.make(plan, launch)
+    def launch(lacking: list[str], dataset: str) -> list[Part]:
+        return [made[dataset] for made in passed()]
+
+    for task in tasks:
+        name = task.plan.dataset
+        run.make(task.plan, partial(launch, dataset=name), missing=missing[name])
 
 
-def gpus_each(engines: engine.Engines, device: str) -> float:
-    """GPUs that a worker holds: one where the cluster has any and the recipe does not say `cpu`."""
-    return 1.0 if device != "cpu" and engines.ray().cluster_resources().get("GPU", 0) else 0.0
-
-
-def score_part(part: str, *, images: Dataset, target: Dataset, plan: Plan, model: Model, device: str) -> Part:
-    """Scores one part of `images`; runs in a worker, where the model stays warm from part to part."""
-    loaded = models.load(model, device, plan.settings["revision"])
-    pictures = clip.Pictures(images_of(images, part))
-    work = partial(clip.score, pictures=pictures, model=loaded)
-    return parts.annotate(part, inputs={"images": (images, clip.COLUMNS)}, target=target, plan=plan, work=work)
+def gpus_each(engines: engine.Engines, device: str, tasks: Sequence[Task]) -> float:
+    """GPUs that a worker holds: one where a model can use it, the cluster has any and the recipe does not say `cpu`."""
+    wanted = device != "cpu" and any(registry.kind(task.settings).on_device for task in tasks)
+    return 1.0 if wanted and engines.ray().cluster_resources().get("GPU", 0) else 0.0
 
 
 if __name__ == "__main__":

@@ -156,6 +156,9 @@ def other(stage: Stage) -> Iterator[str | None]:
     """Scores, and shards."""
     if stage.get("similarity_score") is not None:
         yield f"similarity {stage['similarity_score']:.4f}"
+    elif stage["dataset"].startswith("scores/"):
+        said = {name: value for name, value in stage.items() if name not in account.HEAD and value is not None}
+        yield clip(", ".join(f"{name} {value}" for name, value in said.items())) if said else None
     if "shard" in stage:
         yield f"{clip(stage['shard'])}, key {clip(stage['key'])}"
         chosen = stage["text_is_the_samples"]

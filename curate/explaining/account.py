@@ -19,6 +19,8 @@ from curate.uid import image_uid
 
 EXAMPLE = "0f3c9a61d2b84e5790ab13cd56ef2478"
 IMAGE_FACTS = ("http_status", "error", "nbytes", "sha256", "width", "height", "format", "phash", "curated", "baseline")
+HEAD = ("stage", "dataset", "state", "reason", "why")
+"""What is said of every stage; the rest are its facts."""
 NOT_RUN, ABSENT = "not run yet", "absent"
 """Besides the states of the ledger: the stage has not run; it has, and never saw the row."""
 LEFT_OUT = "image_missing or undecodable"
@@ -39,8 +41,8 @@ class Workdir:
     def dataset(self, name: str) -> Dataset:
         return generations.current(self.root, name)
 
-    def models(self) -> list[str]:
-        """Names of the models with finished scores."""
+    def scored(self) -> list[str]:
+        """Names of the models and scorers with finished scores."""
         scores = self.dataset("scores")
         found = scores.fs.glob(scores.path("*/_manifest.json"))
         return sorted(path.split("/")[-2] for path in found)
@@ -145,8 +147,8 @@ def _images(workdir: Workdir, uid: str, image: str) -> Iterator[Row]:
     images = workdir.dataset("images")
     place = finding.of_pair(images, image, uid) if images.manifest() is not None else None
     yield _side(workdir, "images", place, uid, IMAGE_FACTS)
-    for name in [f"scores/{model}" for model in workdir.models()] or ["scores"]:
-        yield _side(workdir, name, place, uid, ("similarity_score",))
+    for name in [f"scores/{scorer}" for scorer in workdir.scored()] or ["scores"]:
+        yield _side(workdir, name, place, uid, facts(workdir.dataset(name).schema))
     duplicates = _side(workdir, "duplicates", place, uid, ("representative",))
     representative = duplicates.get("representative")
     if representative:
@@ -159,9 +161,17 @@ def _images(workdir: Workdir, uid: str, image: str) -> Iterator[Row]:
         yield _shard(workdir, name, uid, image)
 
 
+def facts(known: schema.Schema) -> tuple[str, ...]:
+    """The columns of a side table that people can read."""
+    return tuple(
+        n for n, c in known.columns.items() if n not in ("uid", "state", "reason") and c.type != schema.EMBEDDING
+    )
+
+
 def _side(workdir: Workdir, name: str, place: Place | None, uid: str, columns: tuple[str, ...]) -> Row:
     """What a dataset with states says of the pair: stage, dataset, state, reason, why, and the columns asked for."""
-    known, data = schema.load(name), workdir.dataset(name)
+    data = workdir.dataset(name)
+    known = data.schema
     head = {"stage": known.stage, "dataset": name, "reason": None, "why": None}
     if data.manifest() is None:
         return head | {"state": NOT_RUN}

@@ -20,7 +20,7 @@ UNITS = {
 
 def datasets(recipe: Recipe) -> list[str]:
     """The datasets with rows, in the order of the road. `counts` holds entries, not rows of the pool: not here."""
-    scores = [f"scores/{model.name}" for model in recipe.score.models]
+    scores = [f"scores/{name}" for name in recipe.score.names()]
     return ["pairs", "matches", "balanced", "images", *scores, "duplicates", "selection", "shards", "shards-raw"]
 
 
@@ -33,13 +33,13 @@ def funnel(workdir: str, recipe: Recipe) -> dict[str, Any]:
             missing.append(name)
             continue
         manifests[name] = manifest
-        stages.append(_stage(name, manifest.ledger))
+        stages.append(_stage(name, manifest))
     baseline = _baseline(generations.newest(workdir)) if "images" in manifests else None
     return {"stages": stages, "missing": missing, "checks": _checks(manifests, baseline), "baseline": baseline}
 
 
-def _stage(name: str, ledger: Ledger) -> dict[str, Any]:
-    known = schema.load(name)
+def _stage(name: str, manifest: Manifest) -> dict[str, Any]:
+    ledger, known = manifest.ledger, schema.of(name, manifest.plan.settings)
 
     def ways(counts: dict[str, int], about: dict[str, str]) -> list[dict[str, Any]]:
         ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))

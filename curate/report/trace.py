@@ -33,9 +33,9 @@ class Traced:
         for dataset in ROAD:
             _, reason = self.states.get(dataset, ("gone", None))
             if reason is not None:
-                return schema.load(dataset).stage, str(reason)
+                return schema.stage_of(dataset), str(reason)
         last = next((name for name in reversed(ROAD) if self.states.get(name, ("gone",))[0] == KEPT), "pairs")
-        return schema.load(last).stage, KEPT
+        return schema.stage_of(last), KEPT
 
     def state(self, dataset: str) -> str:
         return self.states.get(dataset, ("absent", None))[0]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from curate.images.decoding import ImageError, decode
+from curate.images.decoding import ImageError, decode, frames
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,23 @@ def test_transparency_becomes_white():
     Image.fromarray(pixels).save(out, "PNG")
     image = np.asarray(decode(out.getvalue()))
     assert image.shape == (4, 4, 3) and tuple(image[0, 0]) == (10, 20, 30) and (image[1:] == 255).all()
+
+
+def animation(kind: str, count: int) -> bytes:
+    out = io.BytesIO()
+    pictures = [Image.new("L", (8, 8), 20 * i) for i in range(count)]
+    pictures[0].save(out, kind, save_all=True, append_images=pictures[1:])
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "TIFF", "WEBP"])
+def test_frames_are_counted_and_a_great_many_are_not_walked_through(kind):
+    assert frames(animation(kind, 5)) == 5 and frames(animation(kind, 1)) == 1
+    assert frames(animation(kind, 5), most=3) == 3
+
+
+def test_frames_of_a_file_that_breaks_off_are_those_that_are_there():
+    whole = animation("TIFF", 3)
+    assert frames(whole[: len(whole) // 2]) in (1, 2)
+    with pytest.raises(ImageError):
+        frames(b"nothing")

@@ -41,7 +41,7 @@ def datasets(workdir: Path, commit, parts: int = PARTS) -> list[dict]:
         return {"uid": row["uid"], "state": state, "reason": reason if state == "dropped" else None}
 
     arrow = {name: schema.load(name).arrow() for name in ("images", "duplicates")}
-    arrow["scores"] = schema.load("scores").arrow(embedding_width=1)
+    arrow["scores"] = schema.load("scores/clip").arrow(embedding_width=1)
 
     def halves(name: str, made: list[dict]) -> list[pa.Table]:
         middle = len(made) // 2

@@ -1,4 +1,5 @@
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -10,13 +11,20 @@ from PIL import Image
 from curate import models, schema
 from curate.ledger import of_states
 from curate.recipe import Model
-from curate.scores.clip import Pictures, score
+from curate.scores import passing
+from curate.scores.clip import ClipScorer
+from curate.scores.passing import Desk, Pictures
 from curate.store import StoreError
 
 
 @pytest.fixture(scope="module")
 def clip(small_run):
     return models.load(Model(name="small", model=f"local-dir:{small_run}", batch_size=3), "cpu")
+
+
+def score(rows, pictures, model) -> pa.Table:
+    with ThreadPoolExecutor(2) as pool:
+        return next(passing.score(rows, [Desk(ClipScorer(model), "clip")], pictures, pool))
 
 
 def rows(*given) -> pa.Table:

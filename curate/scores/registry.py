@@ -1,0 +1,30 @@
+"""The scorers that a recipe can name. Their modules are light; what is heavy is imported when a worker loads one.
+
+A new scorer is a file here, its settings in `curate.scores.settings`, its columns in `schemas/scores/<scorer>.yaml`, and a line below.
+"""
+
+from typing import Any
+
+from curate.recipe import Model
+from curate.scores import clip, pixels
+from curate.scores.contract import Kind
+from curate.scores.settings import Scorer as Settings
+
+KINDS: dict[str, Kind] = {
+    "clip": clip.KIND,
+    "pixels": pixels.KIND,
+}
+
+
+def word(settings: Model | Settings) -> str:
+    """Which of KINDS an item of `score.models` or `score.scorers` means."""
+    return "clip" if isinstance(settings, Model) else settings.word
+
+
+def kind(settings: Model | Settings) -> Kind:
+    return KINDS[word(settings)]
+
+
+def identity(settings: Model | Settings) -> dict[str, Any]:
+    """What the manifest of a table of scores says of the scorer."""
+    return {"scorer": word(settings)} | kind(settings).identity(settings)

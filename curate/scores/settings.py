@@ -1,0 +1,39 @@
+"""The settings of the scorers, one type each; `scorer` in the recipe says which."""
+
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+
+from curate.settings import Name, Settings
+
+
+class Scorer(Settings, frozen=True, kw_only=True, tag_field="scorer"):
+    """One item of `score.scorers`."""
+
+    runtime: ClassVar[tuple[str, ...]] = ("name",)
+
+    name: Name = ""
+    """The table is `scores/<name>`; by default the scorer's own word."""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            msgspec.structs.force_setattr(self, "name", self.word)
+
+    @property
+    def word(self) -> str:
+        """Which scorer this is: a key of `curate.scores.registry.KINDS`."""
+        return str(self.__struct_config__.tag)
+
+    def identity(self) -> dict[str, Any]:
+        return {"scorer": self.word} | super().identity()
+
+
+class Pixels(Scorer, frozen=True, kw_only=True, tag="pixels"):
+    """Frames, contrast, and whether an image shows anything at all; see `curate.scores.pixels`."""
+
+    near_constant: Annotated[float, msgspec.Meta(ge=0, le=0.5)] = 0.02
+    """Contrast below which an image counts as one plain area."""
+
+
+AnyScorer = Pixels
+"""All of them, as a union: `Pixels | Text | ...`."""

@@ -1,0 +1,61 @@
+"""What sections of the recipe are made of: frozen values that know which of them decide what comes out."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+
+from curate import CurateError
+from curate.store import nearest
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Limit = Annotated[int, msgspec.Meta(ge=0)]
+Threshold = Annotated[int, msgspec.Meta(ge=1, lt=10**18)]
+"""t: counts are 64-bit, and `curate plan` reads 18 digits."""
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]*$")]
+
+
+class RecipeError(CurateError, ValueError):
+    """A recipe that cannot be used; the message names the place, the value and what would be valid."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A section of the recipe."""
+
+    runtime: ClassVar[tuple[str, ...]] = ()
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide what comes out, as plain values."""
+        plain: dict[str, Any] = {}
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if name not in self.runtime:
+                plain[name] = _plain(value)
+        return plain
+
+
+def tagged(kinds: Sequence[type[Settings]], item: dict[str, Any], where: str) -> tuple[type[Settings], dict[str, Any]]:
+    """Which of several types an item of the recipe is by its tag, and its keys without that.
+
+    Raises RecipeError for a tag that is missing or stands for none of them.
+    """
+    field = kinds[0].__struct_config__.tag_field
+    if field is None:
+        return kinds[0], item
+    by_tag = {kind.__struct_config__.tag: kind for kind in kinds}
+    word = item.get(field)
+    if word not in by_tag:
+        raise RecipeError(
+            f"{where}: {field} {word!r} is none that is known: {nearest(str(word), [str(t) for t in by_tag])}"
+        )
+    return by_tag[word], {key: value for key, value in item.items() if key != field}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Settings):
+        return value.identity()
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value
