@@ -41,6 +41,12 @@ def compiled(function: Callable) -> Any:
     return kernel
 
 
+def kept(kernel: Any) -> bool:
+    """Whether an outcome of a compiled function is on disk, if an old one; also where none can be kept there."""
+    file = getattr(kernel._cache, "_cache_file", None)
+    return file is None or Path(file._index_path).exists()
+
+
 def _at(builder: Any, address: Any, kind: Any) -> Any:
     return builder.inttoptr(address, kind.as_pointer())
 

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from curate.store import Dataset, Manifest, Part, Plan
 from jobs import errors
 
 LOG4J = Path(__file__).resolve().parent / "log4j2.properties"
+WARM, WARM_ALWAYS = "CURATE_WARM", "match"
+"""Environment variable of Spark's workers: what they are forked with, see `jobs.workers`; and what they are where nobody says."""
 PartFunction = Callable[[str], Part]
 JAVA_HELP = (
     "Spark needs Java 17 or 21, and `java` is {found}. Install it: on Debian or Ubuntu\n"
@@ -42,13 +44,15 @@ class EngineError(CurateError, RuntimeError):
 class Engines:
     """Engines of one command, started late and once. Those that were found running are left running."""
 
+    warm: set[str] = field(default_factory=lambda: {WARM_ALWAYS})
+    """What Spark's workers are to be forked with; heard by a local session until it is started."""
     _spark: Any = None
     _ray: Any = None
     _ours: list[str] = field(default_factory=list)
 
     def spark(self) -> Any:
         if self._spark is None:
-            self._spark, started = _attach_spark()
+            self._spark, started = _attach_spark(self.warm)
             self._ours += ["spark"] * started
         return self._spark
 
@@ -165,7 +169,7 @@ def java_problem() -> str | None:
     return None if number.isdigit() and int(number) >= 17 else JAVA_HELP.format(found=f"version {number}")
 
 
-def _attach_spark() -> tuple[Any, bool]:
+def _attach_spark(warm: Collection[str]) -> tuple[Any, bool]:
     try:
         from pyspark.sql import SparkSession
     except ImportError as error:
@@ -186,6 +190,7 @@ def _attach_spark() -> tuple[Any, bool]:
             .config("spark.driver.host", "127.0.0.1")
             .config("spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile={LOG4J.as_uri()}")
             .config("spark.python.daemon.module", "jobs.workers")
+            .config(f"spark.executorEnv.{WARM}", ",".join(sorted(warm)))
             .config("spark.ui.enabled", "false")
             .config("spark.ui.showConsoleProgress", "false")
             .config("spark.sql.shuffle.partitions", str(2 * (os.cpu_count() or 1)))

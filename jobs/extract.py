@@ -29,6 +29,7 @@ def run(run: engine.Run) -> Manifest:
     settings = run.recipe.extract
     files = inputs.expand(settings, run.recipe.seed)
     marks = {"pool": inputs.identity(files), **readers.check(files)}
+    run.engines.warm |= readers.warming(files)
     names = [part_name(i) for i in range(settings.parts)]
     mixed = mixing.mixed(settings.sources)
     plan = run.plan(

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from curate import recipe
 from curate.commands.options import WorkdirOption
-from curate.explaining import account
+from curate.explaining import account, mixing
 from curate.explaining.account import ABSENT, NOT_RUN
 from curate.explaining.balancing import chance
 from curate.ledger import DROPPED, FAILED, GONE, KEPT
@@ -80,8 +80,11 @@ def head(pair: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "image", f"{clip(pair['image_uid'])}{more}"
     yield "url", clip(pair["url"], 2048)
     yield "text", clip(pair["text"], LONG) + f"  ({clip(pair['kind'])})"
-    yield "page", clip(pair["page_url"], 2048)
+    if pair["page_url"] is not None:
+        yield "page", clip(pair["page_url"], 2048)
     yield "source", f"{clip(pair['crawl_file'])} at byte {number(pair['record_offset'])} ({clip(pair['source'])})"
+    if pair["mix"] is not None:
+        yield "mix", mixing.decision(pair["mix"])
 
 
 def told(stage: Stage) -> Iterator[str | None]:

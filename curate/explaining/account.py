@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from curate import CurateError, schema
-from curate.explaining import finding
+from curate.explaining import finding, mixing
 from curate.explaining.balancing import Explainer
 from curate.explaining.finding import Place, Row
 from curate.images import generations
@@ -77,6 +77,7 @@ def places(workdir: Workdir, uid: str | None, url: str | None) -> list[Place]:
         raise ExplainError(
             f"{where} ({len(manifest.parts)} parts, {sum(part.rows for part in manifest.parts):,} rows). What extract left out "
             f"(repeated, over_quota, empty_text, bad_url and the like) is in no dataset; uids are 32 hex digits, such as {EXAMPLE}"
+            + (f". {said}" if name is not None and (said := mixing.unseen(manifest, name)) else "")
         )
     return found
 
@@ -113,7 +114,8 @@ def explain(workdir: Workdir, place: Place) -> dict[str, Any]:
     stages += _images(workdir, pair["uid"], pair["image_uid"])
     texts = len(finding.of_image(pairs, pair["image_uid"]))
     at = {"part": place.part, "row_group": place.group, "row": place.row}
-    return pair | {"texts_of_image": texts, "place": at, "stages": stages, "end": end(stages)}
+    mix = next((cut for cut in mixing.cuts(pairs.require(), pair["uid"]) if cut["source"] == pair["source"]), None)
+    return pair | {"texts_of_image": texts, "place": at, "mix": mix, "stages": stages, "end": end(stages)}
 
 
 def end(stages: list[Row]) -> dict[str, str]:

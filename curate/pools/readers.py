@@ -57,6 +57,11 @@ def kind(file: Input) -> str:
     return found[0]
 
 
+def warming(files: Iterable[Input]) -> set[str]:
+    """Which compiled functions reading these files takes, in the words of `jobs.workers`: warc, wat."""
+    return {"wat" if ".wat" in file.name.lower() else "warc" for file in files if kind(file) == "archive"}
+
+
 def check(files: Iterable[Input]) -> dict[str, str]:
     """Says before anything is read which file nothing reads, and what other files the sources read.
 

@@ -202,6 +202,11 @@ def sizes_of(shards: Dataset) -> dict[str, int]:
 def check_fits(name: str, sizes: Mapping[str, int], batch_size: int, lanes: int | None) -> None:
     """TrainingError for a set that would starve or hang a training; `lanes` is None for a set held in memory."""
     total = sum(sizes.values())
+    if not total:
+        raise TrainingError(
+            f"{name} has no samples: no image of this set was fetched and selected. `curate run --stages report` makes the "
+            "account of what left at which stage and why"
+        )
     if total < batch_size:
         raise TrainingError(
             f"{name} has {total} samples and a batch takes {batch_size}: the same picture would be its own negative. "

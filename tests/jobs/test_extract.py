@@ -84,7 +84,8 @@ def test_the_bundled_pool_becomes_pairs(make):
         assert {part_of(row["image_uid"], 4) for row in found} == {index}
         assert found == sorted(found, key=lambda row: (row["image_uid"], row["uid"]))
     assert manifest.extra == {"quarantine": {"files": 0, "places": 0, "examples": []}}
-    assert not pairs.fs.exists(f"{pairs.workdir}/pairs-read")
+    left = (pairs.path("_mix.json"), *(f"{pairs.workdir}/{name}" for name in ("pairs-read", "pairs-whole")))
+    assert not [path for path in left if pairs.fs.exists(path)]
 
 
 def test_repeated_rows_collapse_into_the_first(whole):

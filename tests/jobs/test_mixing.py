@@ -1,14 +1,19 @@
 """Named sources with weights and quotas on a real Spark: the same `pairs` whatever the partitions, parts and kills."""
 
+import re
 from collections import Counter
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 from curate import recipe as recipes
+from curate.cli import app
+from curate.explaining import mixing as explaining
 from curate.pools import mixing
 from curate.store import Dataset
+from curate.uid import pair_uid
 from jobs import extract
 from jobs.engine import Run
 
@@ -17,8 +22,7 @@ def pool(folder) -> None:
     folder.mkdir()
     for name, rows in {"a": range(600), "b": range(500, 900), "c": range(2000, 2030)}.items():
         table = pa.table({"url": [f"http://img.example/{n}.jpg" for n in rows], "text": [f"text {n}" for n in rows]})
-        for half in (0, 1):
-            pq.write_table(table.slice(half * len(rows) // 2, len(rows) // 2), folder / f"{name}{half}.parquet")
+        pq.write_table(table, folder / f"{name}.parquet")
 
 
 def run(engines, workdir, folder, parts: int = 3, redo=(), **how):
@@ -64,13 +68,22 @@ def test_shares_are_those_of_distinct_pairs_and_everything_is_accounted_for(mixe
     assert not [name for name in ("pairs-read", "pairs-whole") if pairs.fs.exists(f"{pairs.workdir}/{name}")]
 
 
-@pytest.mark.parametrize("partitions", [1, 7])
-def test_the_bytes_do_not_depend_on_partitions(engines, mixed, tmp_path, partitions):
-    session = engines.spark()
+def test_a_run_that_dies_while_it_mixes_goes_on_whatever_the_partitions(engines, mixed, tmp_path, monkeypatch):
+    session, real = engines.spark(), mixing.mix_part
     before = session.conf.get("spark.sql.shuffle.partitions")
-    session.conf.set("spark.sql.shuffle.partitions", str(partitions))
+    monkeypatch.setattr(mixing, "mix_part", lambda *a, **k: (_ for _ in ()).throw(RuntimeError("killed")))
     try:
+        session.conf.set("spark.sql.shuffle.partitions", "7")
+        with pytest.raises(Exception, match="killed"):
+            run(engines, tmp_path, mixed[0], **MIX)
+        pairs = Dataset(str(tmp_path), "pairs")
+        cuts = pairs.fs.cat_file(pairs.path(mixing.FILE))
+        # As if it had died a step earlier: the cuts are looked for again, over other partitions.
+        pairs.fs.rm_file(pairs.path(mixing.FILE))
+        monkeypatch.setattr(mixing, "mix_part", real)
+        session.conf.set("spark.sql.shuffle.partitions", "1")
         assert named(run(engines, tmp_path, mixed[0], **MIX)[0]) == named(mixed[1])
+        assert pairs.fs.cat_file(pairs.path(mixing.FILE)) == cuts
     finally:
         session.conf.set("spark.sql.shuffle.partitions", before)
 
@@ -80,15 +93,38 @@ def test_the_set_does_not_depend_on_parts(engines, mixed, tmp_path):
     assert {row["uid"] for row in rows_of(other)} == {row["uid"] for row in rows_of(mixed[1])}
 
 
-def test_a_run_that_dies_while_it_mixes_goes_on(engines, mixed, tmp_path, monkeypatch):
-    real = mixing.mix_part
-    monkeypatch.setattr(mixing, "mix_part", lambda *a, **k: (_ for _ in ()).throw(RuntimeError("killed")))
-    with pytest.raises(Exception, match="killed"):
-        run(engines, tmp_path, mixed[0], **MIX)
-    monkeypatch.setattr(mixing, "mix_part", real)
-    assert named(run(engines, tmp_path, mixed[0], **MIX)[0]) == named(mixed[1])
+def test_it_is_told_why_a_pair_was_not_drawn(mixed):
+    _, pairs, manifest = mixed
+    rows = {row["uid"]: row for row in rows_of(pairs)}
+    seen = Counter()
+    for name, numbers in {"a": range(600), "b": range(600, 900), "c": range(2000, 2030)}.items():
+        for n in numbers:
+            uid = pair_uid(f"http://img.example/{n}.jpg", f"text {n}")
+            of = {cut["source"]: cut for cut in explaining.cuts(manifest, uid)}
+            taken = name not in of or of[name]["taken"]
+            assert taken == (uid in rows) and ("c" in of) is False
+            seen[name, taken] += 1
+            told = explaining.unseen(manifest, uid)
+            assert (f"of {name}: its draw" in told) == (not taken)
+            if not taken:
+                assert f"above {of[name]['threshold']:.6f}, the greatest" in told
+    assert seen == {("a", True): 300, ("a", False): 300, ("b", True): 150, ("b", False): 150, ("c", True): 30}
 
 
-def test_without_weights_and_quotas_nothing_is_made_beside(engines, mixed, tmp_path):
-    pairs, manifest = run(engines, tmp_path, mixed[0])
-    assert len(rows_of(pairs)) == 930 and set(manifest.extra) == {"quarantine"} and "/_mix.json" not in named(pairs)
+def test_explain_tells_the_draw_and_the_limits(mixed):
+    _, pairs, manifest = mixed
+
+    def said(uid: str) -> str:
+        told = CliRunner().invoke(app, ["explain", uid, "-w", pairs.workdir])
+        return str(told.exception or told.output)
+
+    rows = rows_of(pairs)
+    kept = next(row for row in rows if row["source"] == "b")
+    (cut,) = [cut for cut in explaining.cuts(manifest, kept["uid"]) if cut["source"] == "b"]
+    share = "150 of 300 distinct pairs of b (weight 1 and quota 150)"
+    draw = f"its draw {cut['draw']:.6f} is not above {cut['threshold']:.6f}, the greatest that is taken"
+    assert f"{draw}: {share}" in said(kept["uid"])
+    assert "greatest that is taken" not in said(next(row["uid"] for row in rows if row["source"] == "c"))
+    uids = (pair_uid(f"http://img.example/{n}.jpg", f"text {n}") for n in range(600, 900))
+    gone = next(uid for uid in uids if uid not in {row["uid"] for row in rows})
+    assert re.search(rf"no pair or image {gone} is in .*it is over_quota: .*of b: its draw 0\.\d+ is above", said(gone))
