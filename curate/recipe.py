@@ -320,21 +320,45 @@ class EvaluationSet(Settings, frozen=True, kw_only=True):
 
 
 class Dedup(Settings, frozen=True, kw_only=True):
+    runtime: ClassVar[tuple[str, ...]] = ("device",)
+
     exact: bool = True
+    """Images of the same bytes are one. Equal bytes have equal perceptual hashes: false needs phash_distance -1."""
     phash_distance: Annotated[int, msgspec.Meta(ge=-1, le=15)] = 4
     """Greatest Hamming distance of two 64-bit perceptual hashes of one picture; -1 turns this off."""
     semantic_epsilon: Share = 0.0
-    """Images with an embedding cosine above 1 - epsilon are one; 0 turns this off."""
+    """Images with an embedding cosine above 1 - epsilon are neighbours; 0 turns this off."""
+    semantic_rule: Literal["components", "greedy", "semdedup"] = "components"
+    """Who of the neighbours goes; see `curate.duplicates.rules`. In a chain a ~ b ~ c, where a and c are no neighbours, b and c
+    go by components and semdedup, b alone by greedy."""
     semantic_model: Name | None = None
     """Name of the scored model whose image embeddings are compared."""
     semantic_clusters: Limit = 0
-    """k of the k-means that bounds the comparisons; 0: chosen from the number of images."""
+    """k of the k-means that bounds the comparisons, at least: clusters that would be too large are split. 0: chosen from the
+    number of images."""
+    keep: Literal["largest", "best_score", "oldest"] = "largest"
+    """Who stands for images that are the same, after what the curated set has: the one with the longest shorter side; with the
+    best score of `semantic_model`; or the one that the pool names first, files in the order of their names (Common Crawl's begin with
+    the time of the crawl) and then by place. Ties go to the score, then to the size, then to the smallest uid."""
+    keep_date: str | None = None
+    """Fact of the pairs that holds a date as ISO 8601 writes it (`2019-05-07`), for keep: oldest; pairs without one come last."""
+    device: str = "auto"
+    """Where embeddings are compared: `auto` takes a GPU where a worker has one."""
 
     def __post_init__(self) -> None:
         if self.semantic_epsilon and not self.semantic_model:
             raise ValueError(
                 f"semantic_epsilon is {self.semantic_epsilon}, but semantic_model names no model of score.models"
             )
+        if not self.exact and self.phash_distance >= 0:
+            raise ValueError(
+                f"exact is false, but phash_distance is {self.phash_distance}, and equal bytes have equal perceptual hashes: "
+                "set phash_distance to -1 too, or leave exact out"
+            )
+        if self.keep == "best_score" and not self.semantic_model:
+            raise ValueError("keep is best_score, but semantic_model names no model of score.models to score by")
+        if self.keep_date and self.keep != "oldest":
+            raise ValueError(f"keep_date is {self.keep_date!r}, and keep is {self.keep}: set keep to oldest")
 
 
 class Rule(Settings, frozen=True, kw_only=True):

@@ -28,23 +28,40 @@ where tied.a <> tied.b
 """
 """Ties every smaller neighbour of u, and u, to the smallest of them. Edges run from the larger (a) to the smaller (b)."""
 
-REPRESENT = """
+_SCORE, _SIZE = "coalesce(-similarity, double('infinity'))", "-side"
+ORDER = {
+    "largest": f"{_SIZE}, {_SCORE}",
+    "best_score": f"{_SCORE}, {_SIZE}",
+    "oldest": f"seen, {_SCORE}, {_SIZE}",
+}
+"""What `dedup.keep` puts first, in SQL. Before all of it comes what the curated set has (else it would lose the cluster), and at
+its end stands the uid."""
+
+STANDING = """
 with clustered as (
-    select f.*, coalesce(s.b, f.image_uid) same, coalesce(l.b, s.b, f.image_uid) cluster
-    from {free} f left join {same} s on f.image_uid = s.a left join {like} l on coalesce(s.b, f.image_uid) = l.a),
-ranked as (
-    select *, min(struct(not curated, -side, coalesce(-similarity, double('infinity')), image_uid, sha256, same))
-        over (partition by cluster) best
-    from clustered)
+    select f.*, struct(not curated, {order}, image_uid) rank, coalesce(s.b, f.image_uid) same
+    from {{free}} f left join {{same}} s on f.image_uid = s.a)
+select part, image_uid, sha256, curated, rank, min(struct(rank, image_uid, sha256)) over (partition by same) best from clustered
+"""
+"""Who stands for the images that are the same by bytes or hash; `order` is one of ORDER."""
+
+BEST = """
+select a, b from (
+    select image_uid a, min(struct(rank, image_uid)) over (partition by coalesce(l.b, image_uid)).image_uid b
+    from {standing} left join {like} l on image_uid = l.a where image_uid = best.image_uid)
+where a <> b
+"""
+"""Components by embedding, each tied to the one that stands for it."""
+
+VERDICTS = """
 select part, image_uid,
-    case when sha256 = best.sha256 then 'exact' when same = best.same then 'perceptual' else 'semantic' end reason,
-    best.image_uid representative
-from ranked where image_uid <> best.image_uid
+    case when l.b is not null then 'semantic' when sha256 = best.sha256 then 'exact' else 'perceptual' end reason,
+    coalesce(l.b, best.image_uid) representative
+from {standing} left join {like} l on best.image_uid = l.a where image_uid <> coalesce(l.b, best.image_uid)
 union all
 select part, image_uid, 'in_evaluation_set', null from {every} where held
 """
-"""Who stands for each cluster: an image that the curated set has (else it would lose the cluster), then the largest,
-then the most similar to a text of its own, then the smallest uid. Everyone else is dropped, with the closest tie."""
+"""Everyone for whom another one stands is dropped, with the closest tie; copies of a dropped one go with it."""
 
 
 def none(spark: Any) -> Any:

@@ -7,39 +7,42 @@ import jobs  # noqa: F401 - before all others, see there
 
 # isort: split
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 
-from curate.duplicates import edges, embeddings, hashes, nodes, overlap, verdicts
+from curate.duplicates import nodes, overlap, verdicts
 from curate.images import generations
 from curate.recipe import Dedup, RecipeError
 from curate.store import Part, nearest
-from jobs import components, engine
+from jobs import clusters, components, engine
 
 RECORD = "record string"
 
 
 def run(run: engine.Run) -> None:
     settings, images = run.recipe.dedup, generations.newest(run.workdir)
-    source = nodes.Source(images, run.dataset(f"scores/{model(run)}") if settings.semantic_model else None)
+    source = nodes.Source(
+        images,
+        scores=run.dataset(f"scores/{model(run)}") if settings.semantic_model else None,
+        pairs=run.dataset("pairs") if settings.keep == "oldest" else None,
+        date=settings.keep_date,
+    )
     marks = {f"evaluation/{one.name}": overlap.fingerprint(one) for one in run.recipe.evaluate.sets}
-    inputs = [images.name, *([source.scores.name] if source.scores else [])]
+    inputs = [data.name for data in (images, source.scores, source.pairs) if data]
     identity = settings.identity() | {"seed": run.recipe.seed, "max_pixels": run.recipe.download.max_pixels}
     plan = run.plan("duplicates", identity, inputs, images.part_names(), **marks)
 
     def launch(missing: list[str]) -> list[Part]:
         held = overlap.held(run.recipe.evaluate.sets, run.recipe.download.max_pixels)
         look = partial(nodes.nodes, source=source, held=held, distance=settings.phash_distance)
-        every = engine.spark_rows(run.engines, look, images.part_names(), nodes.NODE).persist()
         decide = partial(verdicts.decide_part, source=source, target=run.dataset("duplicates"), plan=plan)
-        try:
-            return written(run.engines, judged(run, settings, source, every), decide, missing)
-        finally:
-            every.unpersist()
+        with ExitStack() as cached:
+            every = persisted(engine.spark_rows(run.engines, look, images.part_names(), nodes.NODE), cached)
+            return written(run.engines, judged(run, settings, source, every, cached), decide, missing)
 
     run.make(plan, launch)
 
@@ -52,55 +55,21 @@ def model(run: engine.Run) -> str:
     return name
 
 
-def judged(run: engine.Run, settings: Dedup, source: nodes.Source, every: Any) -> Any:
-    """A DataFrame of verdicts.VERDICT for the nodes `every`: each image that is dropped, its reason and representative."""
+def judged(run: engine.Run, settings: Dedup, source: nodes.Source, every: Any, cached: ExitStack) -> Any:
+    """A DataFrame of verdicts for the nodes `every`: each image that is dropped, its reason and representative."""
     spark, free = run.engines.spark(), every.where("not held").drop("held")
-    same = components.of(spark, hash_edges(spark, free, settings, source.images.require().ledger.kept))
-    like = components.none(spark)
+    same = components.of(spark, clusters.hash_edges(spark, free, settings, source.images.require().ledger.kept))
+    order = components.STANDING.format(order=components.ORDER[settings.keep])
+    standing, like = persisted(spark.sql(order, free=free, same=same), cached), components.none(spark)
     if settings.semantic_epsilon:
-        like = components.of(spark, semantic_edges(run, settings, source, every.where("held"), same))
-    return spark.sql(components.REPRESENT, free=free, every=every, same=same, like=like)
+        like = clusters.semantic_ties(run, settings, source, standing)
+    return spark.sql(components.VERDICTS, every=every, standing=standing, like=like)
 
 
-def hash_edges(spark: Any, free: Any, settings: Dedup, images: int) -> Any:
-    """Edges by sha256, or by perceptual hash: equal bytes have equal hashes, so the one shuffle serves both.
-
-    Equal hashes are tied to the smallest uid, so that each hash is compared once, however many images have it.
-    """
-    distance = settings.phash_distance
-    if distance < 0 and not settings.exact:
-        return components.none(spark)
-    star = "select phash, image_uid a, min(image_uid) over (partition by {column}) b from {{free}}"
-    tied = spark.sql(star.format(column="sha256" if distance < 0 else "phash"), free=free)
-    equal = tied.where("a <> b").select("a", "b")
-    if distance <= 0:
-        return equal
-    blocks = hashes.blocks_for(images, distance)
-    masks = ", ".join(f"{mask}L" for mask in hashes.masks(blocks, distance).view(np.int64).tolist())
-    banded = tied.where("a = b").selectExpr("phash", "a image_uid", f"posexplode(array({masks})) as (band, mask)")
-    keyed = banded.selectExpr("phash", "image_uid", "band", "phash & mask key")
-    return equal.union(bucketed(keyed, ["band", "key"], "phash", partial(edges.perceptual, distance=distance)))
-
-
-def semantic_edges(run: engine.Run, settings: Dedup, source: nodes.Source, held: Any, same: Any) -> Any:
-    """Edges by embedding between images that stand for their bytes and hash: one of each, however often it was copied."""
-    names, images = source.images.part_names(), source.images.require().ledger.kept
-    clusters, centres = embeddings.clusters_for(images, settings.semantic_clusters), None
-    if clusters > 1:
-        share = embeddings.sample_share(images, clusters)
-        draw = partial(nodes.sampled, source=source, seed=run.recipe.seed, share=share)
-        sample = engine.spark_rows(run.engines, draw, names, nodes.VECTOR).toArrow().sort_by("image_uid")
-        centres = embeddings.centroids(embeddings.unpack(sample["embedding"]), clusters, run.recipe.seed)
-    rows = engine.spark_rows(run.engines, partial(nodes.vectors, source=source, centres=centres), names, nodes.VECTOR)
-    others = same.selectExpr("a image_uid").union(held.select("image_uid"))
-    alone = rows.join(others, "image_uid", "left_anti")
-    return bucketed(alone, ["cluster"], "image_uid", partial(edges.semantic, epsilon=settings.semantic_epsilon))
-
-
-def bucketed(rows: Any, by: list[str], order: str, bucket: edges.Bucket) -> Any:
-    """Edges that `bucket` finds among rows that agree in `by`: the shuffle is Spark's."""
-    sorted_rows = rows.repartition(*by).sortWithinPartitions(*by, order)
-    return sorted_rows.mapInArrow(partial(edges.runs, by=by, bucket=bucket), "a string, b string")
+def persisted(frame: Any, cached: ExitStack) -> Any:
+    """The frame, kept until `cached` closes: the session may be a caller's."""
+    cached.callback(frame.unpersist)
+    return frame.persist()
 
 
 def written(engines: engine.Engines, found: Any, decide: Callable[..., Part], missing: list[str]) -> list[Part]:

@@ -223,13 +223,14 @@ def spark_parts(
 
 
 def spark_rows(engines: Engines, function: Callable[[str], Any], parts: Sequence[str], columns: str) -> Any:
-    """A Spark DataFrame of the Arrow tables that `function` makes of each part, one task each; `columns` in Spark's DDL."""
+    """A Spark DataFrame of what `function` makes of each part, an Arrow table or several; `columns` in Spark's DDL."""
     names, function = list(parts), errors.marked(function)
 
     def task(batches: Iterator[Any]) -> Iterator[Any]:
         for batch in batches:
             for i in batch.column("id").to_pylist():
-                yield from function(names[i]).to_batches()
+                for table in [made] if hasattr(made := function(names[i]), "to_batches") else made:
+                    yield from table.to_batches()
 
     return engines.spark().range(0, len(names), 1, max(len(names), 1)).mapInArrow(task, columns)
 

@@ -1,7 +1,7 @@
 """Edges between images that are the same, from one bucket at a time.
 
 A bucket of m like images has m * (m - 1) / 2 pairs; m - 1 edges say the same of what is connected, so each bucket gives
-a star: every member tied to the bucket's connected component's smallest uid.
+a star: every member tied to one of its connected component.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,50 +10,62 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
-from curate.duplicates import embeddings, hashes
+from curate.duplicates import embeddings, hashes, neighbours, rules
 
 EDGE = pa.schema([("a", pa.string()), ("b", pa.string())])
-"""An edge: image_uid a is the same picture as image_uid b, b < a."""
+"""An edge: image_uid a is the same picture as image_uid b; of hashes, b < a."""
 
 Bucket = Callable[[pa.Table], pa.Table]
 
 
-def runs(batches: Iterable[pa.RecordBatch], by: Sequence[str], bucket: Bucket) -> Iterator[pa.RecordBatch]:
+def runs(
+    batches: Iterable[pa.RecordBatch], by: Sequence[str], bucket: Bucket, most: int = 1 << 62
+) -> Iterator[pa.RecordBatch]:
     """Applies `bucket` to each run of rows that agree in the columns `by`; batches come sorted by them. Yields edges.
 
-    Memory is one batch and the longest run. Runs of one row are passed over: nobody is their neighbour.
+    Memory is one batch and the longest run. Runs longer than `most` are cut, and neighbours on both sides of a cut are missed.
+    Runs of one row are passed over: nobody is their neighbour.
     """
     held: list[pa.RecordBatch] = []
     for batch in batches:
         if not batch.num_rows:
             continue
         held.append(batch)
-        if all(held[0][name][0] == batch[name][batch.num_rows - 1] for name in by):
+        same = all(held[0][name][0] == batch[name][batch.num_rows - 1] for name in by)
+        if same and sum(map(len, held)) < most:
             continue  # sorted, so all that is held is one run, and it may go on
         table = pa.Table.from_batches(held).combine_chunks()
         starts = _starts(table, by)
         for start, end in pairwise(starts):
-            if end - start > 1:
-                yield from bucket(table.slice(start, end - start)).to_batches()
-        held = table.slice(starts[-1]).to_batches()
-    if sum(batch.num_rows for batch in held) > 1:
-        yield from bucket(pa.Table.from_batches(held).combine_chunks()).to_batches()
+            yield from _cut(table.slice(start, end - start), bucket, most)
+        open_run = table.slice(starts[-1])
+        whole = len(open_run) // most * most
+        yield from _cut(open_run.slice(0, whole), bucket, most)
+        held = open_run.slice(whole).to_batches()
+    if held:
+        yield from _cut(pa.Table.from_batches(held).combine_chunks(), bucket, most)
 
 
 def perceptual(bucket: pa.Table, distance: int) -> pa.Table:
     """Edges of one bucket (columns phash: int64 bits of the hash, ascending; image_uid) by Hamming distance."""
     bits = bucket["phash"].to_numpy().view(np.uint64)
-    uids = bucket["image_uid"].to_numpy()
-    tables = []
-    for part in hashes.slices(len(bits)):
-        tables.append(star(uids[part], *hashes.close_pairs(bits[part], distance)))
-    return pa.concat_tables(tables)
+    return star(bucket["image_uid"].to_numpy(), *hashes.close_pairs(bits, distance))
 
 
-def semantic(bucket: pa.Table, epsilon: float) -> pa.Table:
-    """Edges of one cluster (columns image_uid, ascending; embedding: float16 as bytes) by cosine above 1 - epsilon."""
-    vectors = embeddings.unpack(bucket["embedding"])
-    return star(bucket["image_uid"].to_numpy(), *embeddings.close_pairs(vectors, epsilon))
+def semantic(bucket: pa.Table, epsilon: float, rule: str, device: str = "cpu") -> pa.Table:
+    """Edges (a, b) of one cluster: a is dropped for b, by a rule of `rules.RULES`.
+
+    Columns image_uid, curated, embedding (float16 as bytes), in the order in which images are visited. semdedup has an order of its
+    own; images that the curated set has go before others there too, or it would lose them to pictures that it has not.
+    """
+    vectors, uids = embeddings.unpack(bucket["embedding"]), bucket["image_uid"].to_numpy()
+    if rule == "semdedup":
+        order = rules.hard_first(vectors)
+        order = order[np.argsort(~bucket["curated"].to_numpy()[order], kind="stable")]
+        vectors, uids = vectors[order], uids[order]
+    root = rules.RULES[rule](neighbours.vectors(vectors, epsilon, neighbours.device_of(device)))
+    dropped = root != np.arange(len(root))
+    return pa.table([pa.array(uids[dropped], pa.string()), pa.array(uids[root[dropped]], pa.string())], schema=EDGE)
 
 
 def components(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -80,6 +92,13 @@ def star(uids: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> pa.Table:
     hubs = names[order][first][label]
     leaf = names != hubs
     return pa.table([pa.array(names[leaf], pa.string()), pa.array(hubs[leaf], pa.string())], schema=EDGE)
+
+
+def _cut(run: pa.Table, bucket: Bucket, most: int) -> Iterator[pa.RecordBatch]:
+    for start in range(0, len(run), most):
+        part = run.slice(start, most)
+        if len(part) > 1:
+            yield from bucket(part).to_batches()
 
 
 def _starts(table: pa.Table, by: Sequence[str]) -> list[int]:

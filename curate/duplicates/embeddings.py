@@ -1,8 +1,6 @@
-"""Pairs of image embeddings with a high cosine, looked for inside k-means clusters alone (as SemDeDup, Abbas et al. 2023).
+"""Image embeddings: how they travel, and the k-means clusters inside which they are compared (as SemDeDup, Abbas et al. 2023).
 
 Two images on both sides of a cluster's border are not compared: fewer and larger clusters miss less and cost more.
-Unlike SemDeDup's released rule, which drops an item whose only neighbour was itself dropped, what is connected becomes one
-cluster with one representative.
 """
 
 import numpy as np
@@ -14,7 +12,10 @@ POINTS = 64
 """Sampled points a centroid."""
 CLUSTER = 4096
 """Images a cluster, where the recipe leaves k to us."""
-_BLOCK = 1024
+LARGEST = 1 << 16
+"""Images that are compared with each other at most: about 500 MB in a worker at 512 dimensions. What k-means cannot split further
+is cut, in the order of the rule."""
+_BLOCK = 4096
 
 
 def clusters_for(images: int, asked: int = 0) -> int:
@@ -30,21 +31,31 @@ def sample_share(images: int, clusters: int) -> float:
 def pack(vectors: np.ndarray) -> pa.Array:
     """float16 vectors, shape (n, width), as one binary value a row: what shuffles carry without boxing numbers."""
     rows = np.ascontiguousarray(vectors, dtype=np.float16)
-    return pa.array([row.tobytes() for row in rows], pa.binary())
+    ends = np.arange(len(rows) + 1, dtype=np.int64) * rows.shape[1] * 2
+    large = pa.LargeBinaryArray.from_buffers(
+        pa.large_binary(), len(rows), [None, pa.py_buffer(ends), pa.py_buffer(rows)]
+    )
+    return large.cast(pa.binary())
 
 
 def unpack(packed: pa.ChunkedArray | pa.Array) -> np.ndarray:
     """The vectors of `pack` as float32 of length 1, shape (n, width). A vector of zeros stays one."""
-    rows = packed.to_pylist()
-    vectors = np.frombuffer(b"".join(rows), dtype=np.float16).astype(np.float32).reshape(len(rows), -1)
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(lengths > 0, lengths, 1)
+    chunks = packed.chunks if isinstance(packed, pa.ChunkedArray) else [packed]
+    return unit(np.concatenate([_halves(chunk) for chunk in chunks if len(chunk)] or [np.zeros((0, 1), np.float16)]))
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Vectors, shape (n, width), as float32 of length 1. A vector of zeros stays one."""
+    found = vectors.astype(np.float32)
+    lengths = np.linalg.norm(found, axis=1, keepdims=True)
+    found /= np.where(lengths > 0, lengths, 1)
+    return found
 
 
 def centroids(vectors: np.ndarray, clusters: int, seed: int) -> np.ndarray:
     """Spherical k-means over float32 vectors of length 1, shape (n, width): centroids, shape (clusters, width).
 
-    Raises ImportError with the line that installs faiss.
+    On a GPU where faiss sees one. Raises ImportError with the line that installs faiss.
     """
     try:
         import faiss
@@ -53,26 +64,40 @@ def centroids(vectors: np.ndarray, clusters: int, seed: int) -> np.ndarray:
             "more than one semantic cluster needs faiss: pip install 'curate-pairs[faiss-cpu]'"
         ) from error
     kmeans = faiss.Kmeans(
-        vectors.shape[1], min(clusters, len(vectors)), niter=20, seed=seed, spherical=True,
+        vectors.shape[1], min(clusters, len(vectors)), niter=20, seed=seed, spherical=True, gpu=faiss.get_num_gpus() > 0,
         min_points_per_centroid=1, max_points_per_centroid=max(POINTS, -(-len(vectors) // clusters)),
     )  # fmt: skip
     kmeans.train(vectors)
     return np.asarray(kmeans.centroids)
 
 
+def split(sample: np.ndarray, centres: np.ndarray, images: int, seed: int, most: int = LARGEST // 2) -> np.ndarray:
+    """Centroids in which those whose clusters would have more than `most` of all images, by the sample, are split by k-means.
+
+    Where the sample's vectors are all the same, there is nothing to split.
+    """
+    cluster = assign(sample, centres)
+    expected = np.bincount(cluster, minlength=len(centres)) * (images / max(len(sample), 1))
+    found = [centres[expected <= most]]
+    for number in np.flatnonzero(expected > most).tolist():
+        mine = np.ascontiguousarray(sample[cluster == number])
+        found.append(centroids(mine, min(-(-int(expected[number]) // CLUSTER), len(mine)), seed))
+    return np.concatenate(found)
+
+
 def assign(vectors: np.ndarray, centres: np.ndarray | None) -> np.ndarray:
-    """The nearest centroid of each vector, int32, shape (n,); all 0 where there is one cluster."""
+    """The nearest centroid of each vector, int32, shape (n,); all 0 where there is one cluster. A block at a time."""
+    nearest = np.zeros(len(vectors), dtype=np.int32)
     if centres is None:
-        return np.zeros(len(vectors), dtype=np.int32)
-    return np.argmax(vectors @ centres.T, axis=1).astype(np.int32)
-
-
-def close_pairs(vectors: np.ndarray, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
-    """Indices (i, j), i < j, of vectors (float32, length 1) with a cosine above 1 - epsilon; a block of rows at a time."""
-    found_rows, found_columns = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        return nearest
     for start in range(0, len(vectors), _BLOCK):
-        rows, columns = np.nonzero(vectors[start : start + _BLOCK] @ vectors[start:].T > 1 - epsilon)
-        upper = rows < columns
-        found_rows.append(rows[upper] + start)
-        found_columns.append(columns[upper] + start)
-    return np.concatenate(found_rows), np.concatenate(found_columns)
+        nearest[start : start + _BLOCK] = np.argmax(vectors[start : start + _BLOCK] @ centres.T, axis=1)
+    return nearest
+
+
+def _halves(packed: pa.BinaryArray) -> np.ndarray:
+    """The float16 numbers under a binary array, shape (n, width), without a copy."""
+    _, offsets, data = packed.buffers()
+    ends = np.frombuffer(offsets, np.int32)[packed.offset : packed.offset + len(packed) + 1]
+    numbers = np.frombuffer(data, np.float16, (int(ends[-1]) - int(ends[0])) // 2, int(ends[0]))
+    return numbers.reshape(len(packed), -1)

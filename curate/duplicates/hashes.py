@@ -5,7 +5,7 @@ whole blocks, so hashing every choice of b - k blocks (C(b, k) tables) puts each
 once (pigeonhole; Manku, Jain and Das Sarma, WWW 2007). b = k + 1 are the plain bands; more blocks make longer keys.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from itertools import combinations, pairwise
 from math import comb
@@ -17,7 +17,8 @@ BUCKET = 256
 """Hashes that share a key on average, at most, when hashes were spread evenly."""
 TABLES = 128
 LARGEST = 1 << 16
-"""Longer buckets are cut: `slices`."""
+"""Hashes that are compared with each other at most. Neighbours on both sides of a cut are missed in this table and found in another
+one, unless they are cut in all."""
 _BLOCK = 1024
 
 
@@ -46,14 +47,6 @@ def masks(blocks: int, distance: int) -> np.ndarray:
 def keys(hashes: np.ndarray, blocks: int, distance: int) -> np.ndarray:
     """The key of each hash in each table: uint64, shape (tables, n)."""
     return hashes[None, :] & masks(blocks, distance)[:, None]
-
-
-def slices(n: int) -> Iterator[slice]:
-    """A sorted bucket in runs of at most LARGEST.
-
-    Neighbours on both sides of a cut are missed in this table and found in another one, unless they are cut in all.
-    """
-    return (slice(start, start + LARGEST) for start in range(0, n, LARGEST))
 
 
 def close_pairs(hashes: np.ndarray, distance: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,7 @@
 """Embeddings: who is within epsilon, and what clusters cost."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from curate.duplicates import embeddings
@@ -9,22 +10,6 @@ from curate.duplicates import embeddings
 def unit(n: int, width: int = 16, seed: int = 0) -> np.ndarray:
     vectors = np.random.default_rng(seed).normal(size=(n, width)).astype(np.float32)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-
-def test_close_pairs_are_those_of_the_formula_across_blocks():
-    vectors = np.concatenate([unit(1500), unit(1500) + 0.02 * unit(1500, seed=1)])
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    rows, columns = embeddings.close_pairs(vectors, 0.01)
-    want = np.argwhere(np.triu(vectors.astype(np.float64) @ vectors.T.astype(np.float64) > 0.99, 1))
-    assert {(i, i + 1500) for i in range(1500)} <= set(zip(rows.tolist(), columns.tolist(), strict=True))
-    assert sorted(zip(rows.tolist(), columns.tolist(), strict=True)) == sorted(map(tuple, want.tolist()))
-
-
-def test_three_angles():
-    """Angles 0, 0.4 and 0.8 rad with epsilon 0.1: neighbours have cosine 0.9211, the ends 0.6967."""
-    angles = np.array([0, 0.4, 0.8])
-    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    assert [pair.tolist() for pair in embeddings.close_pairs(vectors, 0.1)] == [[0, 1], [1, 2]]
 
 
 def test_vectors_survive_packing_and_get_length_one():
@@ -49,3 +34,22 @@ def test_kmeans_is_the_same_twice_and_puts_like_with_like():
 def test_clusters_follow_the_pool_and_stay_within_the_sample(images, asked, clusters):
     assert embeddings.clusters_for(images, asked) == clusters
     assert images * embeddings.sample_share(images, clusters) <= embeddings.SAMPLE
+
+
+def test_a_cluster_that_would_be_too_large_is_split_and_others_are_not():
+    near = unit(400, seed=1) * 0.1 + unit(1)
+    far = unit(100, seed=2) * 0.1 - unit(1)
+    sample = embeddings.unit(np.concatenate([near, far]))
+    centres = embeddings.unit(np.concatenate([unit(1), -unit(1)]))
+    assert np.array_equal(embeddings.split(sample, centres, images=5_000, seed=0, most=5_000), centres)
+    found = embeddings.split(sample, centres, images=40_960, seed=0, most=10_000)
+    assert len(found) == 1 + 8 and (found[0] == centres[1]).all()  # 32,768 expected in the near one, CLUSTER each
+    assert np.bincount(embeddings.assign(sample, found)).max() < 200
+    same = np.repeat(centres[:1], 500, axis=0)
+    assert len(set(embeddings.assign(same, embeddings.split(same, centres, 40_960, 0, 10_000)).tolist())) == 1
+
+
+def test_unpacking_heeds_slices_and_chunks():
+    packed = embeddings.pack(unit(10))
+    chunks = pa.chunked_array([packed[3:5], packed[:0], packed[8:]])
+    assert np.allclose(embeddings.unpack(chunks), unit(10)[[3, 4, 8, 9]], atol=2e-3)

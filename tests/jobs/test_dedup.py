@@ -12,7 +12,7 @@ from curate.duplicates import nodes, overlap
 from curate.images.inspecting import perceptual_hash
 from curate.recipe import RecipeError, build
 from curate.store import Dataset, Plan, StoreError
-from jobs import dedup, engine
+from jobs import components, dedup, engine
 
 PARTS = ("part-00000", "part-00001", "part-00002")
 WIDTH = 8
@@ -179,6 +179,48 @@ def test_everything_off_drops_nothing_and_many_clusters_still_find_copies(engine
     assert clusters.require().ledger.kept == 6
 
 
+@pytest.mark.parametrize(("keep", "first"), [("largest", "large"), ("best_score", "good"), ("oldest", "old")])
+def test_who_stands_for_others_is_a_rule_of_choice(engines, keep, first):
+    spark = engines.spark()
+    rows = [("new", True, 5, 0.1, "b"), ("old", True, 4, None, "a"), ("large", True, 9, 0.2, "c"), ("good", True, 5, 0.9, "d"),
+            ("best of all", False, 99, 0.99, "0")]  # fmt: skip
+    free = spark.createDataFrame([("p", *row, "S", 1) for row in rows], nodes.NODE.rsplit(",", 1)[0])
+    same = spark.createDataFrame([(row[0], "best of all") for row in rows[:4]], components.EDGE)
+    standing = spark.sql(components.STANDING.format(order=components.ORDER[keep]), free=free, same=same)
+    assert {row.best.image_uid for row in standing.collect()} == {first}
+
+
+def test_the_oldest_is_the_one_that_the_pool_names_first(tmp_path, make_dataset):
+    rows = [("2" * 32, "b.warc", 5, '{"date":"2019-05-07"}'), ("1" * 32, "b.warc", 40, None), ("0" * 32, "a.warc", 7, '{"date":""}'),
+            ("3" * 32, "c.warc", 1, '{"date":"2024-01-01"}')]  # fmt: skip
+    plain = dict.fromkeys(("image_uid", "url", "text", "kind", "source"), "x")
+    pairs = [plain | dict(zip(("uid", "crawl_file", "record_offset", "facts"), row, strict=True)) for row in rows]
+    data = make_dataset(tmp_path, "pairs", [[pa.Table.from_pylist(pairs, schema=schema.load("pairs").arrow())]])
+    uids, starts = [row[0] for row in rows], np.array([0, 2])
+
+    def first(source):
+        return nodes.Places("part-00000", source).first(uids, starts).to_pylist()
+
+    by_file = first(nodes.Source(data, None, pairs=data))
+    assert by_file[1] < by_file[0] and "b.warc" in by_file[0] and "a.warc" in by_file[1]
+    by_date = first(nodes.Source(data, None, pairs=data, date="date"))
+    assert by_date[0] < by_date[1] and by_date[1].startswith("2024")
+    assert first(nodes.Source(data, None)) == [None, None]
+
+
+def test_greedy_keeps_both_ends_of_a_chain_whose_middle_is_not_the_best(engines, tmp_path):
+    middle = image("middle")[0]
+    rows = [*image("middle"), *image("one", size=(20, 20), vector=turned(middle["vector"], 0.15)),
+            *image("other", size=(15, 15), vector=turned(middle["vector"], -0.15))]  # fmt: skip
+    write(tmp_path, rows)
+    found = ends(run(engines, tmp_path, semantic_rule="greedy", phash_distance=-1), rows)
+    assert found == {
+        "middle 0": ("dropped", "semantic", "one"),
+        "one 0": ("kept", None, "one"),
+        "other 0": ("kept", None, "other"),
+    }
+
+
 def test_nodes_do_not_depend_on_row_groups(tmp_path):
     rows = pool()
     found = []
@@ -187,8 +229,8 @@ def test_nodes_do_not_depend_on_row_groups(tmp_path):
         source = nodes.Source(
             Dataset(str(tmp_path / str(groups)), "images"), Dataset(str(tmp_path / str(groups)), "scores/clip")
         )
-        tables = [nodes.nodes(part, source, overlap.Held(), 4) for part in PARTS]
-        vectors = [nodes.vectors(part, source, None) for part in PARTS]
+        tables = [pa.concat_tables(nodes.nodes(part, source, overlap.Held(), 4)) for part in PARTS]
+        vectors = [pa.concat_tables(nodes.vectors(part, source, None)) for part in PARTS]
         found.append([table.to_pylist() for table in (*tables, *vectors)])
     assert found[0] == found[1] == found[2] and sum(map(len, found[0][:3])) == 12
     best = {row["similarity"] for table in found[0][:3] for row in table}
@@ -198,5 +240,14 @@ def test_nodes_do_not_depend_on_row_groups(tmp_path):
 def test_settings_that_cannot_be_used_say_what_can(engines, tmp_path):
     with pytest.raises(RecipeError, match=r"dedup.semantic_model: 'clap' is not in score.models: did you mean 'clip'"):
         run(engines, tmp_path, semantic_model="clap")
-    with pytest.raises(RecipeError, match="semantic_model names no model"):
-        recipe(semantic_model=None)
+    for said, changes in (
+        ("semantic_model names no model", {"semantic_model": None}),
+        ("exact is false, but phash_distance is 4.*set phash_distance to -1", {"exact": False}),
+        (
+            "keep is best_score, but semantic_model",
+            {"semantic_model": None, "semantic_epsilon": 0.0, "keep": "best_score"},
+        ),
+        ("keep_date is 'd', and keep is largest: set keep to oldest", {"keep_date": "d"}),
+    ):
+        with pytest.raises(RecipeError, match=said):
+            recipe(**changes)
