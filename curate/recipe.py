@@ -361,22 +361,65 @@ class Dedup(Settings, frozen=True, kw_only=True):
             raise ValueError(f"keep_date is {self.keep_date!r}, and keep is {self.keep}: set keep to oldest")
 
 
+Value = str | bool | int
+
+
 class Rule(Settings, frozen=True, kw_only=True):
-    """One rule of the selection; the limits that its kind does not use stay unset."""
+    """One rule of the selection; the limits that its kind does not use stay unset. Kinds are in `curate.selection.rules`.
+
+    A column is written `<dataset>.<column>`: `clip.similarity_score` of `scores/clip`, `images.width`, or `width` of `images`.
+    """
 
     rule: str
+    label: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
+    """What `selection` and the report call it; by default the rule in words."""
+    column: str | None = None
     min: float | None = None
     max: float | None = None
+    """`min` and `max` may be reached; `above` and `below` may not. Compared in the column's own type."""
+    above: float | None = None
+    below: float | None = None
+    min_of: dict[str, float] = {}
+    """`min` by the value of the column `per`; `min` is that of others."""
+    max_of: dict[str, float] = {}
     top_fraction: Share | None = None
+    """Of the rows that entered the stage, whatever other rules say."""
+    top_fraction_of: dict[str, Share] = {}
+    per: str | None = None
+    """Column whose values each have a top fraction or limits of their own (`lang`, `source`)."""
+    values: tuple[Value, ...] = ()
+    at_most: Count | None = None
+    """Rows of one value of `column` that may stay, of those that the rules before have kept."""
+    best_by: str | None = None
+    """Column whose greatest values stay; by default chance decides, by the recipe's seed and the uid."""
     model: Name | None = None
     languages: tuple[str, ...] = ()
+    where: dict[str, Value | tuple[Value, ...]] = {}
+    """The rule holds for rows with these values alone, by column (`{lang: [en, de]}`); others pass."""
+    missing: Literal["drop", "keep"] = "drop"
+    """What becomes of a row that has no value in the column."""
+    branches: tuple["Branch", ...] = ()
+    """Lists of rules, of `any`, `all` and `not`."""
+
+
+class Branch(Settings, frozen=True, kw_only=True):
+    """A list of rules inside a rule, as `select` has one."""
+
+    preset: str | None = None
+    rules: tuple[Rule, ...] = ()
 
 
 class Select(Settings, frozen=True, kw_only=True):
     preset: str | None = None
-    """A named list of rules (`basic`, `clip_score`), taken before `rules`."""
+    """A named list of rules (`basic`, `clip_score`, ...; `curate plan select --presets` lists them), taken before `rules`."""
     rules: tuple[Rule, ...] = ()
     """In order; each row keeps the first rule that dropped it. A rule that the preset has too replaces it there."""
+    model: Name | None = None
+    """Of `score.models`, the one that is meant where a rule names none; by default the only one."""
+    clusters: Name = "clusters"
+    """The score that presets take an image's cluster from."""
+    why: Literal["first", "all"] = "first"
+    """all: the column `rules` of `selection` holds all rules that would have dropped a row."""
 
 
 class Shard(Settings, frozen=True, kw_only=True):
@@ -464,10 +507,10 @@ class Recipe(Settings, frozen=True, kw_only=True):
     report: Report = Report()
 
     def __post_init__(self) -> None:
-        from curate.selection.presets import resolve
+        from curate.selection.resolving import resolve
 
         # A misspelt rule is said before a crawl is read, not days later when its stage begins.
-        resolve(self.select, [model.name for model in self.score.models])
+        resolve(self.select, self.score)
         for lang in self.balance.t_of if "all" not in self.match.languages else ():
             if lang not in self.match.languages:
                 raise ValueError(

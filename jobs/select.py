@@ -11,33 +11,34 @@ from functools import cache, partial
 from typing import Any
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 
 from curate import parts
-from curate.images import generations
 from curate.ledger import alive
 from curate.parts import Inputs
 from curate.recipe import Rule
-from curate.selection import presets, selecting, subset, thresholds
+from curate.selection import quotas, resolving, selecting, subset
 from curate.store import Dataset, Part, Plan
-from jobs import engine
+from jobs import counting, engine
+from jobs.quotas import made
 
 
 def run(run: engine.Run) -> None:
-    rules = presets.resolve(run.recipe.select, [model.name for model in run.recipe.score.models])
-    names = {name: columns_of(name) for name in ["images", "duplicates", *map(scores_name, selecting.models_of(rules))]}
-    inputs = {name: (generations.current(run.workdir, name), columns) for name, columns in names.items()}
-    sources = [data.name for data, _ in inputs.values()]
+    settings = run.recipe.select
+    rules = resolving.resolve(settings, run.recipe.score)
+    inputs = counting.inputs(run, rules)
     target = run.dataset("selection")
-    plan = run.plan("selection", {"rules": plain(rules)}, sources, inputs["images"][0].part_names())
-
-    @cache
-    def settled() -> tuple[Rule, ...]:
-        return thresholds.settle(rules, partial(histogram, run.engines, inputs))
+    sources = [data.name for data, _ in inputs.values()]
+    identity: dict[str, Any] = {"rules": plain(rules), "why": settings.why}
+    if quotas.places(rules):
+        identity["seed"] = run.recipe.seed
+    plan = run.plan("selection", identity, sources, inputs["images"][0].part_names())
+    settled = cache(lambda: counting.settle(run.engines, inputs, rules))
 
     def launch(missing: list[str]) -> list[Part]:
-        function = partial(select_part, inputs=inputs, target=target, plan=plan, rules=settled())
+        function = partial(select_part, inputs=inputs, target=target, plan=plan, rules=settled(), why=settings.why)
+        if quotas.places(rules):
+            return made(run, inputs, settled(), function, missing)
         return engine.spark_parts(run.engines, function, missing)
 
     def finish() -> Mapping[str, Any]:
@@ -46,51 +47,45 @@ def run(run: engine.Run) -> None:
     run.make(plan, launch, finish)
 
 
-def scores_name(model: str) -> str:
-    return f"{selecting.SCORES_PREFIX}{model}"
-
-
-def columns_of(name: str) -> Sequence[str]:
-    return {"images": selecting.IMAGES, "duplicates": selecting.DUPLICATES}.get(name, selecting.SCORES)
-
-
 def plain(rules: Sequence[Rule]) -> list[dict[str, Any]]:
     """The rules as a manifest holds them, without the limits that are not set."""
-    return [{k: v for k, v in msgspec.to_builtins(limits).items() if v not in (None, [], ())} for limits in rules]
+    return [_without_defaults(msgspec.to_builtins(limits)) for limits in rules]
 
 
-def select_part(part: str, *, inputs: Inputs, target: Dataset, plan: Plan, rules: tuple[Rule, ...]) -> Part:
-    """One part of the selection, its sorted uids before it; runs in a worker."""
-    kept: list[str] = []
+def _without_defaults(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            k: _without_defaults(v)
+            for k, v in value.items()
+            if v not in (None, [], (), {}) and (k, v) != ("missing", "drop")
+        }
+    return [_without_defaults(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def select_part(
+    part: str,
+    over: pa.Table | None = None,
+    *,
+    inputs: Inputs,
+    target: Dataset,
+    plan: Plan,
+    rules: tuple[Rule, ...],
+    why: Any,
+) -> Part:
+    """One part of the selection, its sorted uids before it; runs in a worker. `over`: the rows that are too many for quotas."""
+    kept: list[pa.ChunkedArray] = []
+    begin = 0
     with target.write_part(part, plan.hash) as out:
         for tables in parts.zipped(part, inputs):
-            decided = selecting.select(rules=rules, **tables)
+            rows = len(tables["images"])
+            decided = selecting.select(tables, rules, why=why, over=quotas.over_of(over, begin, rows))
             out.write(decided)
-            kept.extend(decided.filter(alive(decided["state"]))["uid"].to_pylist())
+            out.note(**selecting.notes(decided))
+            kept.append(decided["uid"].filter(alive(decided["state"])))
+            begin += rows
         # Inside the block, so before the part is committed: a part that is there has its uids beside it.
-        subset.write_sorted(target, part, kept)
+        subset.write_sorted(target, part, pa.chunked_array(kept, pa.string()).combine_chunks())
     return parts.committed(target, part, plan)
-
-
-def histogram(engines: engine.Engines, inputs: Inputs, model: str, upper: int | None) -> np.ndarray:
-    """The histogram of a model's scores over all parts: a sum of at most 65,536 numbers, whatever the pool."""
-    function = partial(histogram_part, inputs=inputs, model=model, upper=upper)
-    names = inputs["images"][0].part_names()
-    rows = engine.spark_rows(engines, function, names, "bin int, count long").groupBy("bin").sum("count").toArrow()
-    counts = np.zeros(thresholds.BINS, dtype=np.int64)
-    counts[rows.column(0).to_numpy()] = rows.column(1).to_numpy()
-    return counts
-
-
-def histogram_part(part: str, *, inputs: Inputs, model: str, upper: int | None) -> pa.Table:
-    """One part's histogram, without its empty bins; runs in a worker."""
-    counts = np.zeros(thresholds.BINS, dtype=np.int64)
-    for tables in parts.zipped(part, inputs):
-        scores = {name: table for name, table in tables.items() if name.startswith(selecting.SCORES_PREFIX)}
-        found = selecting.scores_of(tables["images"], tables["duplicates"], model, scores)
-        counts += thresholds.histogram(found, upper)
-    bins = np.flatnonzero(counts)
-    return pa.table({"bin": pa.array(bins, pa.int32()), "count": pa.array(counts[bins], pa.int64())})
 
 
 if __name__ == "__main__":

@@ -232,7 +232,7 @@ def _side(name, rows):
             "balanced": {"keep_probability": 0.5, "draw": 0.1, "baseline": True},
             "scores/clip": {"similarity_score": row.score if state == "kept" else None, "image_embedding": None, "text_embedding": None},
             "duplicates": {"representative": None if state == "gone" else image_uid(row.duplicate[1]) if row.duplicate else row.image},
-            "selection": {},
+            "selection": {"rule": reason, "rules": None},
         }  # fmt: skip
         lists.append({"uid": row.uid, "state": state, "reason": reason} | facts[name])
     return pa.Table.from_pylist(lists, schema=schema.load(name).arrow(embedding_width=2))

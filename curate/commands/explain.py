@@ -151,8 +151,11 @@ def duplicate(stage: Stage) -> Iterator[str | None]:
 
 
 def selected(stage: Stage) -> Iterator[str | None]:
-    limits = {name: value for name, value in (stage.get("rule") or {}).items() if name != "rule"}
-    yield "the rule: " + clip(", ".join(f"{name} {value}" for name, value in limits.items())) if limits else None
+    limits = {name: value for name, value in (stage.get("limits") or {}).items() if name not in ("rule", "label")}
+    if stage["rule"] not in (None, stage["reason"]):
+        yield f"the rule: {clip(stage['rule'])}"
+    yield "its limits: " + clip(", ".join(f"{name} {value}" for name, value in limits.items())) if limits else None
+    yield "all rules that would drop it: " + clip(", ".join(stage["rules"])) if stage["rules"] else None
 
 
 def other(stage: Stage) -> Iterator[str | None]:

@@ -158,7 +158,7 @@ def _images(workdir: Workdir, uid: str, image: str) -> Iterator[Row]:
         duplicates["representative_url"] = finding.read(images, stands[0], ["url"])["url"] if stands else None
         duplicates["is_representative"] = representative == image
     yield duplicates
-    yield _rule(workdir, _side(workdir, "selection", place, uid, ()))
+    yield _rule(workdir, _side(workdir, "selection", place, uid, ("rule", "rules")))
     for name in ("shards", "shards-raw"):
         yield _shard(workdir, name, uid, image)
 
@@ -188,7 +188,8 @@ def _rule(workdir: Workdir, selected: Row) -> Row:
     """With the rule that dropped the pair and its limits, where the selection's manifest has them."""
     if selected["reason"]:
         rules = workdir.dataset("selection").require().extra.get("rules", [])
-        selected["rule"] = next((rule for rule in rules if rule["rule"] == selected["reason"]), None)
+        label = selected["rule"] or ""
+        selected["limits"] = next((rule for rule in rules if label.split(": ")[0] == rule["label"]), None)
     return selected
 
 

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from curate.recipe import Recipe, Rule
 from curate.report.sampling import Histogram
-from curate.selection.presets import resolve
+from curate.selection.resolving import resolve
 from curate.store import Dataset
 
 LOW, HIGH, BINS = -1.0, 1.0, 200
@@ -27,7 +27,7 @@ def similarity(workdir: str, recipe: Recipe) -> list[dict[str, Any]]:
 
 def settled(workdir: str, recipe: Recipe) -> list[Rule]:
     """The selection's rules: as select settled them, where it has run (a top fraction is a threshold then)."""
-    means = list(resolve(recipe.select, [model.name for model in recipe.score.models]))
+    means = list(resolve(recipe.select, recipe.score))
     manifest = Dataset(workdir, "selection").manifest()
     return means if manifest is None else means + msgspec.convert(manifest.extra.get("rules", []), list[Rule])
 

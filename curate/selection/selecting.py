@@ -1,60 +1,117 @@
-"""Puts the rules in a row: each pair keeps the first one that dropped it."""
+"""Puts the rules in a row: each pair keeps the first one that dropped it, and on demand all that would have."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 
 from curate.ledger import DROPPED, GONE, KEPT, alive
 from curate.recipe import Rule
-from curate.selection.rules import RULES, SIMILARITY
+from curate.schema import ENCODED
+from curate.selection.columns import SCORES_PREFIX, Facts, parse
+from curate.selection.judging import Over, Verdict, first, judge
+from curate.selection.rules import flat, named
 
-IMAGES = ("state", "curated", "text", "lang", "width", "height")
-"""What selecting reads of `images`."""
-DUPLICATES = ("state",)
-SCORES = ("state", "similarity_score")
-SCORES_PREFIX = "scores/"
-
-
-def models_of(rules: Sequence[Rule]) -> list[str]:
-    """Names of the models whose scores the rules compare."""
-    return sorted({limits.model for limits in rules if limits.model is not None})
+BASELINE_ONLY = "baseline_only"
+STATES = (GONE, KEPT, DROPPED)
 
 
-def entered(images: pa.Table, duplicates: pa.Table, scores: dict[str, pa.Table]) -> np.ndarray:
-    """Rows that reach this stage, bool: fetched, no duplicate, and scored by every model that the rules compare."""
-    masks = [alive(table["state"]) for table in (images, duplicates, *scores.values())]
-    return np.logical_and.reduce([mask.to_numpy(zero_copy_only=False) for mask in masks])
+def needed(rules: Sequence[Rule], more: Mapping[str, Sequence[str]] | None = None) -> dict[str, list[str]]:
+    """What selecting reads: the columns of each dataset, `images` first; `more` of them beside those of the rules."""
+    columns: dict[str, dict[str, None]] = {"images": dict.fromkeys(("state", "curated")), "duplicates": {"state": None}}
+    places = [parse(name) for limits in rules for name, _ in named(limits)]
+    for dataset, column in [(place.dataset, stored) for place in places for stored in place.stored]:
+        columns.setdefault(dataset, {"state": None})[column] = None
+    for dataset, names in (more or {}).items():
+        columns[dataset] |= dict.fromkeys(names)
+    return {dataset: list(names) for dataset, names in columns.items()}
 
 
-def select(*, images: pa.Table, duplicates: pa.Table, rules: Sequence[Rule], **scores: pa.Table) -> pa.Table:
+def required(rules: Sequence[Rule]) -> set[str]:
+    """The scores whose rows have to be there: those that some rule reads which does not let a missing value pass."""
+    return {
+        place.dataset
+        for limits in flat(rules)
+        if limits.missing == "drop"
+        for name, _ in named(limits)
+        if (place := parse(name)).dataset.startswith(SCORES_PREFIX)
+    }
+
+
+def entered(tables: Mapping[str, pa.Table], rules: Sequence[Rule]) -> np.ndarray:
+    """Rows that reach this stage, bool: fetched, no duplicate, and scored by everything that the rules cannot do without."""
+    names = ["images", "duplicates", *sorted(required(rules))]
+    return np.logical_and.reduce([alive(tables[name]["state"]).to_numpy(zero_copy_only=False) for name in names])
+
+
+def competing(tables: Mapping[str, pa.Table], rules: Sequence[Rule]) -> np.ndarray:
+    """Rows that a top fraction is a fraction of, bool: those that entered, without the ones that were fetched for the baseline
+    alone; whatever the rules say."""
+    return entered(tables, rules) & tables["images"]["curated"].to_numpy(zero_copy_only=False)
+
+
+def select(
+    tables: Mapping[str, pa.Table],
+    rules: Sequence[Rule],
+    *,
+    why: Literal["first", "all"] = "first",
+    over: Over | None = None,
+) -> pa.Table:
     """The decision about each pair.
 
-    In: rows of `images`, `duplicates` and one table per model under the keyword `scores/<model>`, aligned; rules that
-    `presets.resolve` and `thresholds.settle` have seen. Out: the columns of `schemas/selection.yaml`, row for row.
+    In: aligned rows of the datasets that `needed` names; rules that `resolving.resolve` and `thresholds.settle` have seen; for each
+    quota, by its place, the rows that are too many. Out: the columns of `schemas/selection.yaml`, row for row.
     """
-    rows = np.flatnonzero(entered(images, duplicates, scores))
-    state = np.full(len(images), GONE, dtype=object)
-    reason = np.full(len(images), None, dtype=object)
-    state[rows] = KEPT
-    curated = images["curated"].to_numpy(zero_copy_only=False)[rows]
-    state[rows[~curated]], reason[rows[~curated]] = DROPPED, "baseline_only"
-    rows = rows[curated]
-    facts = images.select(["text", "lang", "width", "height"])
-    for name, table in scores.items():
-        facts = facts.append_column(SIMILARITY + name.removeprefix(SCORES_PREFIX), table["similarity_score"])
-    for limits in rules:
-        kept = RULES[limits.rule].keep(facts.take(rows), limits)
-        state[rows[~kept]], reason[rows[~kept]] = DROPPED, limits.rule
-        rows = rows[kept]
+    facts, rows = Facts(tables), entered(tables, rules)
+    curated = tables["images"]["curated"].to_numpy(zero_copy_only=False)
+    verdict = first(rules, facts, over)
+    reasons = list(dict.fromkeys([BASELINE_ONLY, *(cause.reason for cause in verdict.causes)]))
+    labels = list(dict.fromkeys(cause.rule for cause in verdict.causes))
+    # The last place of each table is that of null.
+    reason_of = np.array([len(reasons), *(reasons.index(cause.reason) for cause in verdict.causes)])
+    label_of = np.array([len(labels), *(labels.index(cause.rule) for cause in verdict.causes)])
+    codes = np.where(rows & curated, verdict.codes, 0)
+    reason = np.where(rows & ~curated, 0, reason_of[codes])
+    state = np.where(rows, np.where((codes > 0) | ~curated, 2, 1), 0)
     return pa.table(
-        {"uid": images["uid"], "state": pa.array(state, pa.string()), "reason": pa.array(reason, pa.string())}
+        {
+            "uid": tables["images"]["uid"],
+            "state": _encoded(state, STATES),
+            "reason": _encoded(reason, reasons),
+            "rule": _encoded(label_of[codes], labels),
+            "rules": all_rules(rules, facts, rows, over)
+            if why == "all"
+            else pa.nulls(facts.rows, pa.list_(pa.string())),
+        }
     )
 
 
-def scores_of(images: pa.Table, duplicates: pa.Table, model: str, scores: dict[str, pa.Table]) -> np.ndarray:
-    """One model's scores, float32, of the rows that a top fraction is a fraction of: those that entered, without the
-    ones that were fetched for the baseline alone; whatever the other rules say."""
-    curated = images["curated"].to_numpy(zero_copy_only=False)
-    rows = entered(images, duplicates, scores) & curated
-    return scores[SCORES_PREFIX + model]["similarity_score"].to_numpy()[rows]
+def all_rules(rules: Sequence[Rule], facts: Facts, rows: np.ndarray, over: Over | None = None) -> pa.ListArray:
+    """For each of `rows` the labels of all rules that would drop it, in their order; null for others."""
+    found: list[Verdict] = [judge(limits, facts, (over or {}).get(place)) for place, limits in enumerate(rules)]
+    drops = np.stack([verdict.codes > 0 for verdict in found]) if found else np.zeros((0, facts.rows), dtype=bool)
+    drops &= rows
+    labels = pa.array([limits.label for limits in rules], pa.string())
+    places = np.nonzero(drops.T)[1]
+    offsets = np.concatenate([[0], np.cumsum(drops.sum(axis=0))]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), labels.take(pa.array(places)), mask=pa.array(~rows))
+
+
+def notes(decided: pa.Table) -> dict[str, int]:
+    """How many rows each rule dropped as the first, and, where that was asked for, how many it would have dropped alone."""
+    found: dict[str, int] = defaultdict(int)
+    for words, column in (("dropped by", decided["rule"]), ("would drop", decided["rules"])):
+        values = column.combine_chunks()
+        values = values.flatten() if pa.types.is_list(values.type) else values
+        for one in values.value_counts().to_pylist():
+            if one["values"] is not None:
+                found[f"{words} {one['values']}"] += one["counts"]
+    return found
+
+
+def _encoded(codes: np.ndarray, words: Sequence[str]) -> pa.DictionaryArray:
+    """Words by number; the number after the last is null."""
+    indices = pa.array(codes.astype(np.int32), mask=codes == len(words))
+    return pa.DictionaryArray.from_arrays(indices, pa.array(words, pa.string())).cast(ENCODED)

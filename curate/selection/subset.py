@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from typing import BinaryIO
 
 import numpy as np
+import pyarrow as pa
 
 from curate.store import Dataset
 from curate.uid import U8U8, subset
@@ -18,7 +19,7 @@ BLOCK_RECORDS = 2**22
 """Records in memory at once, over all parts; 64 MiB."""
 
 
-def write_sorted(target: Dataset, part: str, uids: Sequence[str]) -> None:
+def write_sorted(target: Dataset, part: str, uids: Sequence[str] | pa.StringArray) -> None:
     """A part's uids, sorted, beside it as `<part>.npy`."""
     with target.sidecar(f"{part}.npy") as file:
         _write_header(file, len(found := subset(uids)))

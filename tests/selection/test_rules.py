@@ -5,18 +5,25 @@ import pyarrow as pa
 import pytest
 
 from curate import schema
-from curate.recipe import RecipeError, Rule, Select, build
-from curate.selection.presets import PRESETS, resolve
+from curate.recipe import Model, RecipeError, Rule, Score, Select, build
+from curate.selection.columns import Facts
+from curate.selection.judging import judge
+from curate.selection.presets import PRESETS
+from curate.selection.resolving import resolve
 from curate.selection.rules import RULES
 
-ROW = {"text": "a red house on a hill", "lang": "en", "width": 640, "height": 480, "similarity/clip": 0.3}
-KINDS = {"lang": pa.string(), "width": pa.int32(), "height": pa.int32(), "similarity/clip": pa.float32()}
+ROW = {"text": "a red house on a hill", "lang": "en", "width": 640, "height": 480, "similarity": 0.3}
+KINDS = {"lang": pa.string(), "width": pa.int32(), "height": pa.int32(), "similarity": pa.float32()}
 
 
 def keeps(limits: Rule, **facts) -> bool:
-    row = ROW | {name.replace("similarity", "similarity/clip"): value for name, value in facts.items()}
-    table = pa.table({name: pa.array([value], KINDS.get(name)) for name, value in row.items()})
-    return bool(RULES[limits.rule].keep(table, limits)[0])
+    columns = {name: pa.array([value], KINDS.get(name)) for name, value in (ROW | facts).items()}
+    scores = pa.table({"similarity_score": columns.pop("similarity")})
+    return judge(limits, Facts({"images": pa.table(columns), "scores/clip": scores})).codes.tolist() == [0]
+
+
+def score(*names: str) -> Score:
+    return Score(models=tuple(Model(name=name, model="ViT-B-32") for name in names))
 
 
 BORDERS = [
@@ -36,7 +43,7 @@ BORDERS = [
 
 @pytest.mark.parametrize(("name", "out", "within"), BORDERS)
 def test_the_basic_preset_at_its_borders(name, out, within):
-    limits = next(limits for limits in PRESETS["basic"] if limits.rule == name)
+    limits = next(limits for limits in PRESETS["basic"].rules if limits.rule == name)
     assert not keeps(limits, **out)
     assert keeps(limits, **within)
 
@@ -103,17 +110,19 @@ def test_texts_with_something_to_say_are_kept(text):
 
 
 def test_every_rule_is_a_reason_of_the_schema():
-    assert set(schema.load("selection").dropped) == set(RULES) | {"baseline_only"}
+    assert set(schema.load("selection").dropped) == set(RULES) - {"all"} | {"baseline_only", "missing"}
 
 
 def test_a_recipes_rule_replaces_the_presets_in_its_place_and_others_follow():
     own = (Rule(rule="boilerplate"), Rule(rule="few_words", min=1), Rule(rule="low_similarity", min=0.2))
-    rules = resolve(Select(preset="basic", rules=own), ["clip"])
+    rules = resolve(Select(preset="basic", rules=own), score("clip"))
     assert [limits.rule for limits in rules] == ["language", "few_words", "few_characters", "small_image", "elongated_image",
                                                  "boilerplate", "low_similarity"]  # fmt: skip
     assert rules[1].min == 1
     assert rules[-1].model == "clip"
-    assert resolve(Select(preset=None, rules=own[:1]), []) == own[:1]
+    assert resolve(Select(preset=None, rules=own[:1]), score()) == (
+        msgspec.structs.replace(own[0], label="boilerplate"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,7 +134,7 @@ def test_a_recipes_rule_replaces_the_presets_in_its_place_and_others_follow():
         (Select(rules=(Rule(rule="few_words", min=1, max=2),)), [], "does not use max; it takes min"),
         (Select(rules=(Rule(rule="file_name", min=1),)), [], "does not use min; it takes no limits"),
         (Select(rules=(Rule(rule="file_name"), Rule(rule="file_name"))), [], "'file_name' stands twice"),
-        (Select(rules=(Rule(rule="low_similarity", model="clip"),)), ["clip"], "needs min or top_fraction"),
+        (Select(rules=(Rule(rule="low_similarity", model="clip"),)), ["clip"], "needs min or min_of or top_fraction"),
         (Select(rules=(Rule(rule="low_similarity", min=0.3, model="klip"),)), ["clip"], "did you mean 'clip'"),
         (Select(preset="clip_score"), ["b32", "l14"], "name its model; score.models has b32, l14"),
         (Select(preset="clip_score"), [], "name its model; score.models has none"),
@@ -133,7 +142,7 @@ def test_a_recipes_rule_replaces_the_presets_in_its_place_and_others_follow():
 )
 def test_a_rule_that_is_misused_is_said_with_what_would_be_right(select, models, message):
     with pytest.raises(RecipeError, match=message):
-        resolve(select, models)
+        resolve(select, score(*models))
 
 
 def test_the_whole_recipe_is_refused_when_it_is_read():
@@ -144,5 +153,5 @@ def test_the_whole_recipe_is_refused_when_it_is_read():
 
 
 def test_presets_are_plain_values():
-    for rules in PRESETS.values():
+    for _, rules in PRESETS.values():
         assert msgspec.convert(msgspec.to_builtins(rules), tuple[Rule, ...]) == rules

@@ -5,7 +5,8 @@ import pyarrow as pa
 from curate import schema
 from curate.ledger import of_states
 from curate.recipe import Rule
-from curate.selection.selecting import models_of, scores_of, select
+from curate.selection.columns import Facts
+from curate.selection.selecting import competing, needed, select
 
 RULES = (
     Rule(rule="few_words", min=3),
@@ -47,32 +48,31 @@ def tables(rows) -> dict[str, pa.Table]:
 
 
 def test_each_pair_keeps_the_first_rule_that_dropped_it():
-    out = schema.load("selection").hold(select(rules=RULES, **tables(ROWS)))
+    out = schema.load("selection").hold(select(tables(ROWS), RULES))
     assert [(row["state"], row["reason"]) for row in out.to_pylist()] == [row[8:] for row in ROWS]
     ledger = of_states(out["state"], out["reason"]).check("selection", schema.load("selection").dropped, ())
     assert (ledger.rows_in, ledger.kept) == (5, 1)
 
 
 def test_the_order_of_the_rules_is_that_of_the_recipe():
-    out = select(rules=RULES[::-1], **tables(ROWS))
+    out = select(tables(ROWS), RULES[::-1])
     assert out["reason"].to_pylist()[:4] == [None, "low_similarity", "low_similarity", "low_similarity"]
 
 
 def test_a_failed_score_does_not_matter_where_no_rule_compares_it():
     given = tables(ROWS)
     del given["scores/clip"]
-    out = select(rules=RULES[:2], **given)
+    out = select(given, RULES[:2])
     assert out["state"].to_pylist()[6] == "kept"
-    assert (models_of(RULES[:2]), models_of(RULES)) == ([], ["clip"])
+    assert set(needed(RULES)) - set(needed(RULES[:2])) == {"scores/clip"}
 
 
 def test_a_top_fraction_is_one_of_the_curated_rows_that_reach_the_stage():
-    given = tables(ROWS)
-    scores = {"scores/clip": given["scores/clip"]}
-    found = scores_of(given["images"], given["duplicates"], "clip", scores)
+    rows = competing(tables(ROWS), RULES)
+    found = Facts(tables(ROWS)).numbers("clip.similarity_score").values[rows]
     assert [round(float(score), 3) for score in found] == [0.3, 0.1, 0.1, 0.1]
 
 
 def test_no_rows_make_no_rows():
     given = {name: table.slice(0, 0) for name, table in tables(ROWS).items()}
-    assert len(schema.load("selection").hold(select(rules=RULES, **given))) == 0
+    assert len(schema.load("selection").hold(select(given, RULES))) == 0

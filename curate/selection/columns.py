@@ -1,0 +1,174 @@
+"""Columns that rules name: of `images`, of `duplicates`, of any score, and those that follow from them.
+
+`<dataset>.<column>`; a score's dataset is its name (`clip.similarity_score` stands in `scores/clip`), a bare name means `images`.
+Nothing here knows a scorer: a column is what its file says it is.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curate import schema
+from curate.recipe import Model, RecipeError, Score
+from curate.store import nearest
+from curate.texts import arrays
+
+SCORES_PREFIX = "scores/"
+ALIGNED = ("images", "duplicates")
+"""Besides the scores, what has the rows of `images`."""
+
+
+class Derived(NamedTuple):
+    """A column of `images` that is made when it is read."""
+
+    sources: tuple[str, ...]
+    make: Callable[..., pa.Array | np.ndarray]
+    about: str
+
+
+def _host(urls: pa.Array) -> pa.Array:
+    after = pc.struct_field(
+        pc.extract_regex(urls, r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?(?P<host>[^/?#:]*)"), "host"
+    )
+    return pc.utf8_lower(after)
+
+
+def _aspect(width: pa.Array, height: pa.Array) -> np.ndarray:
+    long, short = (
+        pc.max_element_wise(width, height, skip_nulls=False),
+        pc.min_element_wise(width, height, skip_nulls=False),
+    )
+    return pc.divide(pc.cast(long, pa.float64()), pc.cast(short, pa.float64()))
+
+
+DERIVED = {
+    "words": Derived(("text",), arrays.words, "words of the text, parted by white space as Python's split does"),
+    "characters": Derived(("text",), pc.utf8_length, "characters (code points) of the text"),
+    "file_name": Derived(
+        ("text",), arrays.file_name, "whether the text is a file's name, a camera's counter or digits"
+    ),
+    "boilerplate": Derived(("text",), arrays.boilerplate, "whether the text is a stock word or marks alone"),
+    "shorter_side": Derived(
+        ("width", "height"), lambda w, h: pc.min_element_wise(w, h, skip_nulls=False), "pixels of the shorter side"
+    ),
+    "aspect": Derived(("width", "height"), _aspect, "longer side over shorter, float64"),
+    "host": Derived(("url",), _host, "host of the image's URL"),
+}
+
+
+class Reference(NamedTuple):
+    """A column's place."""
+
+    dataset: str
+    """`images`, `duplicates` or `scores/<name>`."""
+    column: str
+
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """The columns of its dataset that have to be read."""
+        made = DERIVED.get(self.column) if self.dataset == "images" else None
+        return made.sources if made else (self.column,)
+
+
+def parse(name: str) -> Reference:
+    """The place of a column by its name in a rule."""
+    dataset, dot, column = name.partition(".")
+    if not dot:
+        return Reference("images", name)
+    return Reference(dataset if dataset in ALIGNED else SCORES_PREFIX + dataset, column)
+
+
+def check(name: str, score: Score, where: str, numeric: bool = False) -> None:
+    """RecipeError when a rule's column is in no dataset that the recipe makes, or not in that one, or not of a type that rules
+    compare (`numeric`: as a number)."""
+    dataset, column = parse(name)
+    made = {SCORES_PREFIX + one.name: "clip" if isinstance(one, Model) else one.word for one in score.all()}
+    if dataset in ALIGNED:
+        known = schema.load(dataset)
+    elif dataset in made:
+        known = schema.load(SCORES_PREFIX + made[dataset])
+    else:
+        scorer = dataset.removeprefix(SCORES_PREFIX)
+        raise RecipeError(
+            f"{where}: the column {name!r} wants the side table {dataset}, and the recipe makes none: add {scorer!r} under "
+            f"`score`, or name another: {nearest(scorer, [*ALIGNED, *score.names()])}"
+        )
+    if dataset == "images" and column in DERIVED:
+        return
+    columns = [one for one in known.columns if one not in ("uid", "state")]
+    if column not in columns:
+        hint = nearest(column, [*columns, *(DERIVED if dataset == "images" else ())])
+        more = "" if "." in name else "; a score's column is written <name of the score>.<column>"
+        raise RecipeError(f"{where}: {dataset} has no column {column!r}: {hint}{more}")
+    kind = known.columns[column].type
+    if kind == schema.EMBEDDING or kind.startswith("list"):
+        raise RecipeError(f"{where}: {name} is {kind}; rules compare numbers, strings and truth values")
+    if numeric and kind == "string":
+        raise RecipeError(f"{where}: {name} is a string; compare it with the rule `among`")
+
+
+class Numbers(NamedTuple):
+    """A column to be compared."""
+
+    values: np.ndarray
+    """(n,) in the column's own type; truth values as uint8; 0 where missing."""
+    missing: np.ndarray
+    """bool (n,); a null, or not a number."""
+
+
+class Words(NamedTuple):
+    """A column of few values."""
+
+    codes: np.ndarray
+    """int32 (n,): index in `known`, or len(known) where missing."""
+    known: list
+
+
+class Facts:
+    """What is known of a row group, by column; each is made once."""
+
+    def __init__(self, tables: Mapping[str, pa.Table]):
+        self._tables = tables
+        self._columns: dict[str, pa.Array] = {}
+        self._numbers: dict[str, Numbers] = {}
+        self._words: dict[str, Words] = {}
+        self.rows = len(next(iter(tables.values())))
+
+    def column(self, name: str) -> pa.Array:
+        """A column by its name in a rule."""
+        if name not in self._columns:
+            place = parse(name)
+            stored = [_whole(self._tables[place.dataset][source]) for source in place.stored]
+            made = DERIVED.get(place.column) if place.dataset == "images" else None
+            self._columns[name] = pa.array(made.make(*stored)) if made else stored[0]
+        return self._columns[name]
+
+    def numbers(self, name: str) -> Numbers:
+        """A column of numbers or truth values."""
+        if name not in self._numbers:
+            column = self.column(name)
+            if pa.types.is_boolean(column.type):
+                column = column.cast(pa.uint8())
+            missing = column.is_null().to_numpy(zero_copy_only=False)
+            values = (column.fill_null(0) if column.null_count else column).to_numpy(zero_copy_only=False)
+            if values.dtype.kind == "f":
+                missing = missing | np.isnan(values)
+            self._numbers[name] = Numbers(values, missing)
+        return self._numbers[name]
+
+    def words(self, name: str) -> Words:
+        """A column of strings, whole numbers or truth values."""
+        if name not in self._words:
+            coded = self.column(name)
+            coded = coded if pa.types.is_dictionary(coded.type) else coded.dictionary_encode()
+            known = coded.dictionary.to_pylist()
+            codes = coded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)
+            self._words[name] = Words(codes.astype(np.int32, copy=False), known)
+        return self._words[name]
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
