@@ -1,4 +1,4 @@
-"""What the matching kernels need of the machine and Numba does not offer: unaligned loads, byte masks, prefetching.
+"""What the matching kernels need of the machine and Numba does not offer: byte masks, prefetching.
 
 All take addresses as integers and check nothing: their callers keep every read inside a buffer with PADDING spare bytes.
 """
@@ -10,19 +10,16 @@ from numba import types
 from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
 
+from curate.kernels import equal, mask
+
 PADDING = 64
 """Bytes that may be read behind the last one that means anything."""
 
 _I8, _I64 = ir.IntType(8), ir.IntType(64)
-_BLOCK = ir.VectorType(_I8, 64)
 
 
 def _at(builder: Any, address: Any, kind: Any) -> Any:
     return builder.inttoptr(address, kind.as_pointer())
-
-
-def _splat(value: int) -> Any:
-    return ir.Constant(_BLOCK, [value] * 64)
 
 
 @intrinsic
@@ -40,42 +37,24 @@ def prefetch(typingctx: Any, address: Any) -> Any:
     return types.void(types.uintp), generate
 
 
-def _mask(bytes_of: Any) -> Any:
-    """An intrinsic: which of the 64 bytes at an address are among some; bit i of the answer is byte i."""
-
-    def typed(typingctx: Any, address: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            block = builder.load(_at(builder, args[0], _BLOCK), align=1)
-            return builder.bitcast(bytes_of(builder, block), _I64)
-
-        return types.uint64(types.uintp), generate
-
-    return intrinsic(typed)
-
-
-def _equal(builder: Any, block: Any, ignored: int, value: int) -> Any:
-    """Bytes that equal a value where the `ignored` bits are left out."""
-    return builder.icmp_unsigned("==", builder.and_(block, _splat(255 ^ ignored)), _splat(value))
-
-
 def _marks(builder: Any, block: Any) -> Any:
     """, and . differ in one bit, as do : and ; the others stand alone."""
-    found = _equal(builder, block, ord(",") ^ ord("."), ord(","))
+    found = equal(builder, block, ord(",") ^ ord("."), ord(","))
     for ignored, value in ((ord(":") ^ ord(";"), ord(":")), (0, ord("?")), (0, ord("!")), (0, ord("`"))):
-        found = builder.or_(found, _equal(builder, block, ignored, value))
+        found = builder.or_(found, equal(builder, block, ignored, value))
     return found
 
 
 def _blanks(builder: Any, block: Any) -> Any:
-    found = _equal(builder, block, 0, ord(" "))
+    found = equal(builder, block, 0, ord(" "))
     for value in b"\t\n\r":
-        found = builder.or_(found, _equal(builder, block, 0, value))
+        found = builder.or_(found, equal(builder, block, 0, value))
     return found
 
 
-mark_mask = _mask(_marks)
+mark_mask = mask(_marks)
 """The seven marks that a rule splits off."""
-blank_mask = _mask(_blanks)
+blank_mask = mask(_blanks)
 """Blank, tab, newline and carriage return."""
 
 

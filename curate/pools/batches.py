@@ -136,15 +136,15 @@ def _paired(images: columns.Images, bases: columns.Bases, settings: Extract, cou
     pages, kinds = np.empty(rows, np.int32), np.empty(rows, np.int8)
     urls, texts = np.empty(url_bytes, np.uint8), np.empty(text_bytes, np.uint8)
     url_at, text_at = np.empty(rows + 1, np.int32), np.empty(rows + 1, np.int32)
-    uids, image_uids = np.empty(16 * rows, np.uint16), np.empty(16 * rows, np.uint16)
+    uids, image_uids = np.empty(32 * rows, np.uint8), np.empty(32 * rows, np.uint8)
     count = pairing.pair(
         *what, images.pages, found.texts.data, found.states, images.texts.data, images.kinds, settings.max_text_bytes,
-        np.empty(longest, np.uint8), pages, kinds, urls, url_at, texts, text_at, uids, image_uids, counts,
+        np.empty(longest, np.uint8), np.empty((4, pairing.MOST), np.int64), pages, kinds, urls, url_at, texts, text_at, uids, image_uids, counts,
     )  # fmt: skip
     named = np.arange(count + 1, dtype=np.int32) * np.int32(32)
     return _Found(
-        _strings(named, uids[: 16 * count]),
-        _strings(named, image_uids[: 16 * count]),
+        _strings(named, uids[: 32 * count]),
+        _strings(named, image_uids[: 32 * count]),
         _strings(url_at[: count + 1], urls[: url_at[count]]),
         _strings(text_at[: count + 1], texts[: text_at[count]]),
         kinds[:count],

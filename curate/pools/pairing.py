@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from curate.kernels import compiled, copy
+from curate.kernels import compiled, copy, uncounted
 from curate.pools.resolving import ASK, BAD, NOT_HTTP, OK, TOO_LONG
 from curate.pools.xxh3 import write_hex, xxh3_128
 
@@ -38,16 +38,25 @@ def room(address_of, text_of, url_starts, url_ends, text_starts, text_ends):
 
 @compiled
 def pair(address_of, text_of, url_starts, url_ends, text_starts, text_ends, pages, urls, states, data, kinds, limit, scratch,
-         row_pages, row_kinds, url_out, url_at, text_out, text_at, uids, image_uids, counts):  # fmt: skip
+         places, row_pages, row_kinds, url_out, url_at, text_out, text_at, uids, image_uids, counts):  # fmt: skip
     """Writes the candidates of images, in order; returns their number and adds to `counts`.
 
     Image i has the addresses address_of[i] to address_of[i + 1] (URLs in `urls`, with their states) and texts likewise. `url_at` and
-    `text_at` are offsets as Arrow has them; `uids` and `image_uids` get 32 hex digits a row, two in a uint16. The rest has room for what `room` says.
+    `text_at` are offsets as Arrow has them; `uids` and `image_uids` get 32 hex digits a row. `places` is scratch of int64 (4, MOST); the rest has room for what `room` says.
     """
+    url_starts, url_ends, urls, states = uncounted(url_starts), uncounted(url_ends), uncounted(urls), uncounted(states)
+    text_starts, text_ends, data, kinds = (
+        uncounted(text_starts),
+        uncounted(text_ends),
+        uncounted(data),
+        uncounted(kinds),
+    )
+    scratch, places, url_out, text_out, uids, image_uids = (
+        uncounted(scratch), uncounted(places), uncounted(url_out), uncounted(text_out), uncounted(uids), uncounted(image_uids),
+    )  # fmt: skip
     row = 0
     url_at[0] = text_at[0] = 0
-    found = np.empty(MOST, np.int64)
-    from_, to, sort = np.empty(MOST, np.int64), np.empty(MOST, np.int64), np.empty(MOST, np.int64)
+    found, from_, to, sort = places[0], places[1], places[2], places[3]
     high, low = np.empty(MOST, np.uint64), np.empty(MOST, np.uint64)
     for image in range(len(address_of) - 1):
         number, problem = _distinct(address_of[image], address_of[image + 1], urls, url_starts, url_ends, states, found)
@@ -79,8 +88,8 @@ def pair(address_of, text_of, url_starts, url_ends, text_starts, text_ends, page
                 scratch[middle] = 0
                 _copy(scratch, from_[word], to[word], scratch, middle + 1)
                 upper, lower = xxh3_128(scratch.ctypes.data + pad, end - start + 1 + length)
-                write_hex(upper, lower, uids, 16 * row)
-                write_hex(high[i], low[i], image_uids, 16 * row)
+                write_hex(upper, lower, uids.ctypes.data + 32 * row)
+                write_hex(high[i], low[i], image_uids.ctypes.data + 32 * row)
                 row_pages[row], row_kinds[row] = pages[image], sort[word]
                 row += 1
     return row

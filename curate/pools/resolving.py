@@ -8,7 +8,7 @@ other schemes, lone brackets ...) is answered with ASK.
 import numpy as np
 from numba import njit
 
-from curate.kernels import compiled
+from curate.kernels import compiled, uncounted
 from curate.pools.looking import begins
 
 OK, NOT_HTTP, TOO_LONG, BAD, ASK = range(5)
@@ -49,6 +49,7 @@ def resolve(
     The base of page p is `bases[base_starts[p]:folders[p]]`, up to the last slash of its path, and its origin ends at
     `origins[p]`, which is -1 where it has none that is of use here. `out` must hold three times the address and its base.
     """
+    data, bases, out = uncounted(data), uncounted(bases), uncounted(out)
     at = 0
     for i in range(len(starts)):
         page = page_of[i]
@@ -65,6 +66,7 @@ def resolve(
 @compiled
 def dissect(data, starts, ends, origins, folders):
     """Writes where the origin of each URL (in WHATWG form) ends, -1 where it is not http(s), and where its folder ends."""
+    data = uncounted(data)
     for i in range(len(starts)):
         origins[i], folders[i] = _anatomy(data, starts[i], ends[i])
 

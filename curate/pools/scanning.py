@@ -8,7 +8,7 @@ UTF-8, a structure that does not close) it calls ODD, and `wat.page` reads the r
 import numpy as np
 from numba import njit
 
-from curate.kernels import compiled
+from curate.kernels import compiled, uncounted
 from curate.pools.json_bytes import (
     LIST,
     OPEN,
@@ -63,6 +63,9 @@ def scan(data, starts, kinds, links, texts, metas, base, counts):
     `texts` (start, end, kind), `metas` (record, which, start, end). `base[i]` becomes the span of a page's base, -1 where it has none.
     Nothing is kept of an ODD record. The arrays must have ROOM.
     """
+    data, links, texts, metas, base, counts = (
+        uncounted(data), uncounted(links), uncounted(texts), uncounted(metas), uncounted(base), uncounted(counts),
+    )  # fmt: skip
     for i in range(len(kinds)):
         images, words, heads = counts[0], counts[1], counts[2]
         base[i, 0] = base[i, 1] = -1

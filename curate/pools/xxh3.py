@@ -7,7 +7,7 @@ to 240 and beyond has each its own. Shorter ones than 9 bytes do not occur: `htt
 import numpy as np
 from numba import njit
 
-from curate.kernels import compiled, load64
+from curate.kernels import compiled, load64, product, store_hex, swapped
 
 SHORTEST = 9
 SECRET = np.frombuffer(
@@ -25,8 +25,6 @@ P64_4, P64_5 = np.uint64(0x85EBCA77C2B2AE63), np.uint64(0x27D4EB2F165667C5)
 AVALANCHE = np.uint64(0x165667919E3779F9)
 LOW = np.uint64(0xFFFFFFFF)
 _1, _32, _37, _47, _54 = (np.uint64(n) for n in (1, 32, 37, 47, 54))
-PAIRS = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), np.uint16)
-"""Two hex digits for each byte."""
 
 
 @compiled
@@ -39,13 +37,11 @@ def xxh3_128(start, length):
     return _long(start, length)
 
 
-@compiled
-def write_hex(high, low, out, at):
-    """Writes a hash as 32 lower-case hex digits, 16 pairs from a place of a uint16 array on."""
-    for i in range(8):
-        shift = np.uint64(56 - 8 * i)
-        out[at + i] = PAIRS[(high >> shift) & np.uint64(255)]
-        out[at + 8 + i] = PAIRS[(low >> shift) & np.uint64(255)]
+@njit(forceinline=True)
+def write_hex(high, low, address):
+    """Writes a hash as 32 lower-case hex digits at an address."""
+    store_hex(high, np.uint64(address))
+    store_hex(low, np.uint64(address) + np.uint64(16))
 
 
 @njit(forceinline=True)
@@ -60,17 +56,8 @@ def _at(address, offset):
 
 
 @njit(forceinline=True)
-def _product(one, other):
-    """(upper, lower) 64 bits of the product of two uint64."""
-    a, b, c, d = one >> _32, one & LOW, other >> _32, other & LOW
-    low, cross, crossed = b * d, a * d, b * c
-    middle = (low >> _32) + (cross & LOW) + crossed
-    return a * c + (cross >> _32) + (middle >> _32), (middle << _32) | (low & LOW)
-
-
-@njit(forceinline=True)
 def _folded(one, other):
-    high, low = _product(one, other)
+    high, low = product(one, other)
     return high ^ low
 
 
@@ -81,22 +68,13 @@ def _avalanche(word):
 
 
 @njit(forceinline=True)
-def _swapped(word):
-    """The word with its bytes the other way round."""
-    out = np.uint64(0)
-    for i in range(8):
-        out |= ((word >> np.uint64(8 * i)) & np.uint64(255)) << np.uint64(56 - 8 * i)
-    return out
-
-
-@njit(forceinline=True)
 def _up_to_16(start, length):
     first, last = _at(start, 0), _at(start, length - 8)
-    high, low = _product(first ^ last ^ _word(32) ^ _word(40), P64_1)
+    high, low = product(first ^ last ^ _word(32) ^ _word(40), P64_1)
     low += np.uint64(length - 1) << _54
     last ^= _word(48) ^ _word(56)
     high += last + (last & LOW) * (P32_2 - _1)
-    upper, lower = _product(low ^ _swapped(high), P64_2)
+    upper, lower = product(low ^ swapped(high), P64_2)
     return _avalanche(upper + high * P64_2), _avalanche(lower)
 
 

@@ -37,6 +37,6 @@ def test_every_length_has_the_hash_of_the_package(seed):
 
 def test_a_hash_is_written_as_the_package_writes_it():
     data = np.frombuffer(b"http://a.example/b.jpg", np.uint8)
-    out = np.zeros(20, np.uint16)
-    xxh3.write_hex(*xxh3.xxh3_128(data.ctypes.data, len(data)), out, 2)
+    out = np.zeros(40, np.uint8)
+    xxh3.write_hex(*xxh3.xxh3_128(data.ctypes.data, len(data)), out.ctypes.data + 4)
     assert out.tobytes() == b"\0" * 4 + xxhash.xxh3_128_hexdigest(data.tobytes()).encode() + b"\0" * 4
