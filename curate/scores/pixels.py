@@ -1,4 +1,4 @@
-"""What an image's own pixels say, without a model: whether it moves, and whether it shows anything."""
+"""What an image's own pixels say, without a model: whether it moves, whether it shows anything, and how sharply."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,13 +16,14 @@ class PixelScorer(Scorer):
     def __init__(self, settings: Pixels):
         self._settings = settings
 
-    def see(self, picture: Picture) -> tuple[int, float]:
-        return frames(picture.data), contrast(picture)
+    def see(self, picture: Picture) -> tuple[int, float, float]:
+        return frames(picture.data), contrast(picture), sharpness(picture)
 
-    def answer(self, seen: list[tuple[int, float]]) -> Columns:
-        contrasts = np.array([value for _, value in seen], np.float32)
+    def answer(self, seen: list[tuple[int, float, float]]) -> Columns:
+        contrasts = np.array([value for _, value, _ in seen], np.float32)
         return {
-            "frames": np.array([count for count, _ in seen], np.int32),
+            "frames": np.array([count for count, _, _ in seen], np.int32),
+            "sharpness": np.array([value for *_, value in seen], np.float32),
             "contrast": contrasts,
             "near_constant": contrasts < np.float32(self._settings.near_constant),
         }
@@ -34,6 +35,15 @@ def contrast(picture: Picture) -> float:
     levels = np.arange(256) / 255
     mean = counts @ levels / counts.sum()
     return float(np.sqrt(counts @ (levels - mean) ** 2 / counts.sum()))
+
+
+def sharpness(picture: Picture) -> float:
+    """Variance of the Laplacian of the luma (0..255) with four neighbours (Pech-Pacheco et al. 2000); 0 below 3 pixels a side."""
+    luma = np.asarray(picture.pixels.convert("L"), np.int16)
+    if min(luma.shape) < 3:
+        return 0.0
+    found = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:] - 4 * luma[1:-1, 1:-1]
+    return float(found.var(dtype=np.float64))
 
 
 def load(settings: Pixels, device: str, identity: Mapping[str, Any]) -> PixelScorer:

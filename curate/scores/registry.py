@@ -6,13 +6,15 @@ A new scorer is a file here, its settings in `curate.scores.settings`, its colum
 from typing import Any
 
 from curate.recipe import Model
-from curate.scores import clip, pixels
+from curate.scores import brisque, clip, pixels, text
 from curate.scores.contract import Kind
 from curate.scores.settings import Scorer as Settings
 
 KINDS: dict[str, Kind] = {
     "clip": clip.KIND,
     "pixels": pixels.KIND,
+    "text": text.KIND,
+    "brisque": brisque.KIND,
 }
 
 

@@ -35,5 +35,13 @@ class Pixels(Scorer, frozen=True, kw_only=True, tag="pixels"):
     """Contrast below which an image counts as one plain area."""
 
 
-AnyScorer = Pixels
+class Text(Scorer, frozen=True, kw_only=True, tag="text"):
+    """Length, letters, repetition, file names, stock words, ImageNet-21k, personal data; see `curate.scores.text`."""
+
+
+class Brisque(Scorer, frozen=True, kw_only=True, tag="brisque"):
+    """A classical measure of quality without a reference; see `curate.scores.brisque`."""
+
+
+AnyScorer = Pixels | Text | Brisque
 """All of them, as a union: `Pixels | Text | ...`."""

@@ -35,7 +35,7 @@ def of(texts: pa.ChunkedArray | pa.Array) -> Points:
     wide = whole.fill_null("").cast(pa.large_string())
     _, offsets, data = wide.buffers()
     if not len(wide) or data is None:
-        return Points(np.zeros(0, np.uint32), np.zeros(len(wide) + 1, np.int64), kinds())
+        return Points(np.frombuffer(b"", np.uint32), np.zeros(len(wide) + 1, np.int64), kinds())
     ends = np.frombuffer(offsets, np.int64, len(wide) + 1, wide.offset * 8)
     held = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]
     try:

@@ -124,7 +124,7 @@ def test_a_killed_pass_makes_again_only_what_was_not_committed(images):
 def test_scorers_of_texts_never_open_the_tar(images, monkeypatch):
     images.fs.rm_file(images.path("part-00000.tar"))
     length = OfTexts(lambda rows, settings: {"frames": np.array([len(text) for text in rows["text"].to_pylist()], np.int32),
-                                             "contrast": np.zeros(len(rows), np.float32), "near_constant": np.zeros(len(rows), bool)}, None)  # fmt: skip
+                                             "contrast": np.zeros(len(rows), np.float32), "near_constant": np.zeros(len(rows), bool), "sharpness": np.zeros(len(rows), np.float32)}, None)  # fmt: skip
     monkeypatch.setitem(registry.KINDS, "pixels", Kind(needs="texts", load=lambda *_: length))
     one = task(images, scorer="pixels")
     run(images, one)
@@ -152,6 +152,7 @@ class Choosy(Scorer):
     def score(self, rows, images, image_of):
         odd = np.array([int(text.split()[1]) % 2 for text in rows["text"].to_pylist()], bool)
         answers = {"frames": images["frames"][image_of], "contrast": np.zeros(len(rows), np.float32)}
+        answers["sharpness"] = answers["contrast"]
         return answers | {"near_constant": odd, REASON: np.where(odd, "undecodable", None)}
 
 
