@@ -220,11 +220,12 @@ class Download(Settings, frozen=True, kw_only=True):
     concurrency: Count = 64
     """Requests in flight, in each worker."""
     per_host_concurrency: Count = 4
-    """Requests in flight to one host, over all workers; each worker has one at least."""
+    """Requests in flight to one host, over all workers; each worker has one at least, so that more workers than this are more."""
     per_host_interval: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     """Seconds between two requests to a host, on average over all workers; above 0 a worker asks a host for one at a time."""
     breaker_failures: Count = 10
-    """Requests in a row that got no answer from a host, after which it is left alone; it is tried once more."""
+    """Requests in a row that got no answer from a host, after which it is left alone; it is tried once more. A worker remembers
+    that, as it remembers Retry-After, for all its parts."""
     breaker_pause: Positive = 30.0
     """Seconds until that."""
     dns_ttl: Positive = 300.0

@@ -17,13 +17,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
-import fsspec
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
-from curate import CurateError, __version__, schema
+from curate import CurateError, __version__, schema, storage
 from curate.ledger import KEPT, Ledger, of_states, total
 from curate.schema import Schema
 
@@ -79,7 +78,7 @@ class Dataset:
 
     def __init__(self, workdir: str, name: str):
         self.workdir, self.name = workdir, name
-        self.fs, root = fsspec.core.url_to_fs(workdir)
+        self.fs, root = storage.located(workdir)
         self.root = f"{root.rstrip('/')}/{name}"
 
     def __repr__(self) -> str:

@@ -38,6 +38,14 @@ def contents(workdir: Path) -> dict[str, bytes]:
     return {str(f.relative_to(workdir)): f.read_bytes() for f in files}
 
 
+@pytest.fixture(autouse=True)
+def strangers():
+    """No test knows the hosts of the one before, which have the same names."""
+    from curate.images import memory
+
+    memory.forget()
+
+
 @pytest.fixture(scope="session")
 def engines():
     """Local Spark and Ray, started when first asked for and stopped at the end."""

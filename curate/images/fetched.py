@@ -75,7 +75,7 @@ class Batch(Protocol):
 
 
 class Session(Protocol):
-    """A fetcher at work. What it knows of hosts lasts as long as it does."""
+    """A fetcher at work. What it was told by hosts the next one of its process remembers, where the engine can do that."""
 
     def start(self, images: Sequence[Wanted]) -> Batch:
         """Begins to fetch images and returns at once, where the engine can do that."""

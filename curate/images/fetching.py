@@ -10,6 +10,6 @@ def session(settings: Download) -> Session:
         from curate.images.img2dataset import ShardSession
 
         return ShardSession(settings)
-    from curate.images.crawling import CrawlSession
+    from curate.images.crawl_session import CrawlSession
 
     return CrawlSession(settings)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from curate.images.memory import Memory
 from curate.images.politeness import BREAKER_OPEN, Manners, Scheduler
 from curate.images.status import FetchError
 
@@ -34,10 +35,11 @@ class Turn:
 class Gate:
     """One for each event loop. `clock` is in seconds, as the loop's."""
 
-    def __init__(self, manners: Manners, clock: Callable[[], float] | None = None):
+    def __init__(self, manners: Manners, memory: Memory | None = None, clock: Callable[[], float] | None = None):
         self._loop = asyncio.get_running_loop()
+        # Loops of one process share a clock, so that one may remember what another was told.
         self._clock = clock or self._loop.time
-        self._scheduler = Scheduler(manners)
+        self._scheduler = Scheduler(manners, memory)
         self._timer: asyncio.TimerHandle | None = None
 
     async def enter(self, host: str, first: bool = False) -> Turn:
@@ -62,9 +64,15 @@ class Gate:
         """The host is left alone for so long. Before the turn is left."""
         self._scheduler.hold(host, self._clock() + seconds, gently)
 
-    def give_up(self, host: str, why: str) -> None:
-        """Whoever waits for the host, or will, gets a FetchError. Before the turn is left."""
-        self._end(self._scheduler.give_up(host, why), why)
+    def give_up(self, host: str, why: str, seconds: float) -> None:
+        """Whoever waits for the host, or will for so long, gets a FetchError. Before the turn is left."""
+        self._end(self._scheduler.give_up(host, why, self._clock() + seconds), why)
+
+    def close(self) -> None:
+        """Nobody enters any more. What is known of hosts is remembered."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._scheduler.end(self._clock())
 
     def waiting(self, host: str) -> bool:
         return self._scheduler.waiting(host)

@@ -13,13 +13,16 @@ from email.utils import parsedate_to_datetime
 from itertools import count
 from typing import Any
 
+from curate.images.memory import Memory, Past
 from curate.images.status import RATE_LIMITED
 from curate.recipe import Download
 
 BREAKER_OPEN = "breaker_open"
 Headers = Sequence[tuple[str, str]]
 MANY = 4096
-"""Hosts that are remembered before idle ones are forgotten."""
+"""Hosts that are at hand before idle ones are put away."""
+REST = 600.0
+"""Seconds that a host is not asked after it failed when it was tried again."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,13 @@ class Manners:
 
     @classmethod
     def of(cls, settings: Download) -> "Manners":
-        """One worker's share of what the recipe allows all of them together."""
+        """One worker's share of what the recipe allows all of them together.
+
+        A crawler that does nothing else gives each host to one worker. Here a part holds what the hash of the URL puts there, so
+        that hosts are spread over all parts: tables are joined by zipping parts, an image is found by its uid alone, and the order
+        is random enough for training. So a host has as many askers as there are workers, each with its share: K of n workers ask for
+        K // n images at once, one at least, and n intervals apart. More workers than K are more than K at once.
+        """
         return cls(
             in_all=settings.concurrency,
             per_host=max(1, settings.per_host_concurrency // settings.workers),
@@ -49,21 +58,30 @@ class Manners:
 class _Host:
     """What is known of a host. `broken`: its breaker is open; `trial`: the one request that tries whether it still is."""
 
-    __slots__ = ("active", "broken", "failures", "gone", "limit", "listed", "next_at", "queue", "slow", "trial")
+    __slots__ = (
+        "active", "broken", "failures", "gone", "gone_until", "limit", "listed", "next_at", "queue", "slow", "trial",
+    )  # fmt: skip
 
-    def __init__(self, limit: int):
+    def __init__(self, limit: int, past: Past | None):
         self.queue: deque[Any] = deque()
-        self.limit, self.active, self.failures, self.listed = limit, 0, 0, -1
-        self.next_at = float("-inf")
-        self.broken, self.slow, self.trial = False, False, None
-        self.gone: str | None = None
+        self.active, self.listed, self.trial = 0, -1, None
+        self.next_at, self.failures, self.broken, self.slow, self.gone, self.gone_until = past or _NO_PAST
+        self.limit = 1 if self.slow else limit
+
+    def past(self) -> Past:
+        return Past(self.next_at, self.failures, self.broken, self.slow, self.gone, self.gone_until)
+
+
+_NO_PAST = Past(float("-inf"))
 
 
 class Scheduler:
     """Queues of tickets by host. Each ticket that `take` returned is given back by `leave`, then by `release`."""
 
-    def __init__(self, manners: Manners):
+    def __init__(self, manners: Manners, memory: Memory | None = None):
+        """`memory` has what schedulers before this one knew of hosts, and gets what this one knows at its `end`."""
         self._manners = manners
+        self._memory = Memory() if memory is None else memory
         self._hosts: dict[str, _Host] = {}
         self._ready: list[tuple[float, int, str]] = []
         """Heap of (earliest start, order, host); an entry counts while the host's `listed` is its order."""
@@ -75,9 +93,11 @@ class Scheduler:
         """Queues a ticket (`first`: before the others), or returns why the host is asked no more."""
         of = self._hosts.get(host)
         if of is None:
-            of = self._hosts[host] = _Host(1 if self._manners.interval else self._manners.per_host)
-        if of.gone is not None:
+            limit = 1 if self._manners.interval else self._manners.per_host
+            of = self._hosts[host] = _Host(limit, self._memory.take(host, now))
+        if of.gone is not None and now < of.gone_until:
             return of.gone
+        of.gone = None
         (of.queue.appendleft if first else of.queue.append)(ticket)
         # A host that has a place in the line keeps it.
         if of.listed < 0:
@@ -126,7 +146,8 @@ class Scheduler:
         elif reached is False:
             of.failures += 1
             if of.trial is ticket and of.broken:
-                return self.give_up(host, BREAKER_OPEN)
+                of.trial = None
+                return self.give_up(host, BREAKER_OPEN, now + REST)
             if of.failures >= self._manners.breaker_failures and not of.broken:
                 of.broken, of.next_at = True, now + self._manners.breaker_pause
         elif of.trial is ticket:
@@ -148,10 +169,10 @@ class Scheduler:
             of.slow, of.limit = True, 1
         self._list(host, of, until)
 
-    def give_up(self, host: str, why: str) -> list[Any]:
-        """The host is asked no more; returns the tickets that waited."""
+    def give_up(self, host: str, why: str, until: float) -> list[Any]:
+        """The host is not asked before `until`, nor waited for; returns the tickets that waited."""
         of = self._hosts[host]
-        of.gone, of.listed = why, -1
+        of.gone, of.gone_until, of.listed = why, until, -1
         waiting = list(of.queue)
         of.queue.clear()
         return waiting
@@ -168,15 +189,16 @@ class Scheduler:
             of.listed = next(self._order)
             heapq.heappush(self._ready, (max(of.next_at, now), of.listed, host))
 
+    def end(self, now: float) -> None:
+        """Nothing more is asked: what is known of hosts goes to the memory."""
+        for name, of in self._hosts.items():
+            self._memory.keep(name, of.past(), now)
+        self._hosts.clear()
+
     def _sweep(self, now: float) -> None:
-        """Forgets hosts with nothing to do that there is nothing to remember of."""
-        idle = [
-            name
-            for name, of in self._hosts.items()
-            if not (of.queue or of.active or of.failures or of.gone or of.slow) and of.next_at <= now
-        ]
-        for name in idle:
-            del self._hosts[name]
+        """Puts hosts with nothing to do away into the memory, which forgets those that there is nothing to remember of."""
+        for name in [name for name, of in self._hosts.items() if not (of.queue or of.active)]:
+            self._memory.keep(name, self._hosts.pop(name).past(), now)
         self._many = max(MANY, 2 * len(self._hosts))
 
 

@@ -11,6 +11,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ import ada_url
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
 from yarl import URL
 
 from curate.images.addresses import Addresses
@@ -69,11 +71,14 @@ class Transport:
         self._kept, self._fresh = self._session(fresh=False), self._session(fresh=True)
 
     def _session(self, fresh: bool) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
+        session = aiohttp.ClientSession(
             connector=_Connector(self._names, self._limits.addresses, fresh), auto_decompress=False, trust_env=False,
             cookie_jar=aiohttp.DummyCookieJar(), headers={
                 "User-Agent": self._agent, "Accept": "image/*, */*;q=0.5", "Accept-Encoding": "identity"},
         )  # fmt: skip
+        # It would ask a server that hangs up a second time, on whatever connection: twice what the recipe allows.
+        session._retry_connection = False
+        return session
 
     async def close(self) -> None:
         await self._kept.close()
@@ -114,18 +119,22 @@ class Transport:
                 answer.release()
 
     async def _head(self, url: str, deadline: float) -> aiohttp.ClientResponse:
-        """The head of an answer. What is not HTTP may be the rest of the answer before on a kept connection, from a server
-        that sends more than it says: then a new one is asked."""
+        """The head of an answer.
+
+        A kept connection may be one that its server has closed meanwhile, and what is not HTTP on it the rest of the answer before,
+        from a server that sends more than it says: then a new one is asked. A new one is asked once.
+        """
         for session in (self._kept, self._fresh):
             limits = aiohttp.ClientTimeout(
                 total=max(deadline - time.monotonic(), 0.001),
                 sock_connect=self._limits.timeout,
                 sock_read=self._limits.timeout,
             )
+            _USED.set(False)
             try:
                 return await session.get(URL(url, encoded=True), allow_redirects=False, timeout=limits)
-            except aiohttp.ClientResponseError:
-                if session is self._fresh:
+            except (aiohttp.ClientResponseError, aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+                if not _USED.get():
                     raise
         raise AssertionError
 
@@ -140,12 +149,18 @@ class Transport:
         body.end()
 
 
+_USED: ContextVar[bool] = ContextVar("used", default=False)
+"""Whether the connection that a task was given last had been used before."""
+
+
 class _Heads(ResponseHandler):
     """Hands the parser the head of an answer apart from what follows.
 
     It forgets a whole answer when bytes come behind it that its length does not speak of, if they come in one piece: whether
     an image is had would hang on how a network cuts its packets.
     """
+
+    used = False
 
     def data_received(self, data: bytes) -> None:
         end = data.find(_HEAD_ENDS) + len(_HEAD_ENDS)
@@ -169,6 +184,13 @@ class _Connector(aiohttp.TCPConnector):
             socket_factory=self._socket, ssl=ssl.create_default_context(), **kept,
         )  # fmt: skip
         self._factory = partial(_Heads, loop=asyncio.get_running_loop())  # type: ignore[assignment]
+
+    async def connect(self, *args: Any, **keywords: Any) -> Connection:
+        connection = await super().connect(*args, **keywords)
+        protocol: Any = connection.protocol
+        _USED.set(protocol.used)
+        protocol.used = True
+        return connection
 
     async def _resolve_host(self, host: str, port: int, traces: Any = None) -> list[ResolveResult]:
         """Of literal addresses too, which aiohttp asks no resolver about: `connect_to` may lead them elsewhere."""

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-import fsspec
 import msgspec
 import xxhash
 
-from curate import draw
+from curate import draw, storage
 from curate.pools import lists
 from curate.recipe import Extract, RecipeError, Source
 
@@ -102,7 +101,7 @@ def _matches(where: str, pattern: str, source: Source | None) -> dict[str, int |
         return {_whole(path): None for path in lists.paths(where, *listed)}
     if pattern.startswith(("http://", "https://")) and "*" not in pattern:
         return {pattern: None}
-    fs, path = fsspec.core.url_to_fs(pattern)
+    fs, path = storage.located(pattern)
     found: dict[str, dict[str, Any]]
     if any(sign in path for sign in "*?["):
         found = fs.glob(path, detail=True)

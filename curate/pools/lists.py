@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import fsspec
 
+from curate import storage
+from curate.pools.throttling import ThrottledError, patiently
 from curate.recipe import RecipeError
 
 SUFFIXES = (".paths", ".paths.gz", ".txt", ".txt.gz")
@@ -62,9 +64,11 @@ def joined(base: str, name: str) -> str:
 
 
 def _lines(where: str, path: str) -> list[str]:
+    storage.check(path)
     try:
-        with fsspec.open(path, "rb", compression="infer") as file:
-            data = file.read(MAX_BYTES + 1)
+        data = patiently(path, lambda: _read(path))
+    except ThrottledError:
+        raise
     except FileNotFoundError:
         raise RecipeError(f"{where}: {path!r} is not there, so it matches no file") from None
     except (OSError, EOFError, zlib.error, ValueError) as error:
@@ -72,3 +76,8 @@ def _lines(where: str, path: str) -> list[str]:
     if len(data) > MAX_BYTES:
         raise RecipeError(f"{where}: the list {path!r} has more than {MAX_BYTES:,} bytes; cut it into several")
     return data.decode("utf-8", "replace").splitlines()
+
+
+def _read(path: str) -> bytes:
+    with fsspec.open(path, "rb", compression="infer") as file:
+        return file.read(MAX_BYTES + 1)

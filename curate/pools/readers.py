@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pyarrow as pa
 
-from curate import CurateError
+from curate import CurateError, storage
 from curate.pools import archive, label_tables, labels, pmc, tables, tars
 from curate.pools.candidates import Account
 from curate.pools.inputs import Input
@@ -63,13 +63,14 @@ def warming(files: Iterable[Input]) -> set[str]:
 
 
 def check(files: Iterable[Input]) -> dict[str, str]:
-    """Says before anything is read which file nothing reads, and what other files the sources read.
+    """Says before anything is read which file nothing reads or reaches, and what other files the sources read.
 
-    For each of these what it is, and what is in it. Raises ReaderError, TableError.
+    For each of these what it is, and what is in it. Raises ReaderError, TableError, StorageError.
     """
     marks: dict[str, str] = {}
     sources: set[str] = set()
     for file in files:
+        storage.check(file.path)
         if kind(file) == "labels":
             marks |= label_tables.marks(file)
         if file.source and file.source.name not in sources:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from curate.images import memory
 from curate.images.fetched import Wanted
 from curate.recipe import RecipeError, build
 from tests.images.fetch_all import fetch
@@ -224,6 +225,10 @@ def test_urls_that_are_none(raw_web):
 # -- manners, as servers see them
 
 
+SILENT = {"consent_off": ["robots_txt", "content_usage_robots", "content_signal", "tdm_file"]}
+"""Only images are asked for."""
+
+
 def gaps(times):
     return [later - sooner for sooner, later in pairwise(times)]
 
@@ -243,12 +248,7 @@ def test_a_host_never_sees_more_than_its_share_at_once(raw_web, picture_bytes):
 def test_a_host_is_not_asked_sooner_than_the_interval(raw_web, picture_bytes):
     raw_web.says["*"] = ok(picture_bytes())
     places = [f"{host}.example/{n}" for n in range(4) for host in "ab"]
-    fetched(
-        raw_web,
-        *places,
-        per_host_interval=0.15,
-        consent_off=["robots_txt", "content_usage_robots", "content_signal", "tdm_file"],
-    )
+    fetched(raw_web, *places, per_host_interval=0.15, **SILENT)
     assert (
         all(gap >= 0.15 for times in raw_web.times.values() for gap in gaps(times))
         and len(raw_web.times["a.example"]) == 4
@@ -286,6 +286,30 @@ def test_a_server_that_asks_for_too_much_is_left_alone(raw_web):
     assert len(raw_web.times["b.example"]) == 2
 
 
+def test_the_next_part_of_a_process_knows_who_wants_to_be_left_alone(raw_web, picture_bytes):
+    def says(connection, host):
+        if host == "down.example":
+            connection.shutdown(2)
+            return b""
+        return ok(b"", "429 Later", Retry_After="3600") if host == "full.example" else ok(picture_bytes())
+
+    raw_web.says["*"] = says
+    quick = SILENT | {"per_host_concurrency": 1, "breaker_failures": 2, "breaker_pause": 0.2}
+    hosts = ("down", "full", "good")
+    for part, ends in enumerate((
+        {"down": ["connection_error"] * 3 + ["breaker_open"], "full": ["rate_limited"] * 4, "good": [None] * 4},
+        {"down": ["breaker_open"] * 4, "full": ["rate_limited"] * 4, "good": [None] * 4},
+    )):  # fmt: skip
+        results, _ = fetched(raw_web, *(f"{host}.example/{part}{n}" for host in hosts for n in range(4)), **quick)
+        assert {host: [results[f"{host}.example/{part}{n}"].ending.status for n in range(4)] for host in hosts} == ends
+    assert {host: len(times) for host, times in raw_web.times.items()} == {
+        "down.example": 3, "full.example": 1, "good.example": 8,
+    }  # fmt: skip
+    memory.forget()
+    fetched(raw_web, "full.example/x", **quick)
+    assert len(raw_web.times["full.example"]) == 2
+
+
 def test_one_host_that_hangs_slows_no_other(raw_web, picture_bytes):
     def says(connection, host):
         if host == "hangs.example":
@@ -311,6 +335,31 @@ def test_connections_are_kept_while_a_host_has_more(raw_web, picture_bytes):
     raw_web.says["*"] = says
     fetched(raw_web, *(f"a.example/{n}" for n in range(20)), per_host_concurrency=2)
     assert len(peers) <= 4
+
+
+def test_a_server_that_hangs_up_is_asked_once_and_a_connection_that_it_closed_meanwhile_is_no_failure(
+    raw_web, picture_bytes
+):
+    def hangs_up(connection, host):
+        connection.shutdown(2)
+        return b""
+
+    raw_web.says |= {"/x": hangs_up, "/y": b"220 mail ready\r\n"}
+    results, _ = fetched(raw_web, "a.example/x", "b.example/y", **SILENT)
+    assert {found.ending.status for found in results.values()} == {"connection_error"}
+    assert (raw_web.asked["a.example/x"], raw_web.asked["b.example/y"]) == (1, 1)
+
+    def once(connection, host):
+        """Keeps the connection, as far as one can see, and hangs up when it is asked on it."""
+        if connection in served:
+            return hangs_up(connection, host)
+        served.append(connection)
+        return ok(picture_bytes())
+
+    served = []
+    raw_web.says["*"] = once
+    results, _ = fetched(raw_web, *(f"c.example/{n}" for n in range(4)), per_host_concurrency=1, breaker_failures=1)
+    assert [found.ending.status for found in results.values()] == [None] * 4
 
 
 def test_a_full_disk_stops_the_run_and_is_no_fault_of_an_image(raw_web, picture_bytes, monkeypatch):

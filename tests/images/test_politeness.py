@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from curate.images import politeness
+from curate.images.memory import MAX_AGE, Memory, Past
 from curate.images.politeness import BREAKER_OPEN, RATE_LIMITED, Manners, Scheduler, retry_after
 
 
@@ -114,18 +115,72 @@ def test_a_trial_that_never_asked_the_host_is_none():
 def test_a_host_that_is_given_up_stays_so():
     scheduler = queued(Manners(per_host=1), a=3)
     started(scheduler, 0.0)
-    assert scheduler.give_up("a", RATE_LIMITED) == [1, 2]
+    assert scheduler.give_up("a", RATE_LIMITED, 60.0) == [1, 2]
     finished(scheduler, 1.0, ("a", 0))
     assert scheduler.ask("a", 9, 1.0) == RATE_LIMITED and started(scheduler, 1e9) == []
 
 
 def test_hosts_without_a_past_are_forgotten(monkeypatch):
     monkeypatch.setattr(politeness, "MANY", 10)
-    scheduler = Scheduler(Manners(breaker_failures=5))
+    memory = Memory()
+    scheduler = Scheduler(Manners(breaker_failures=5), memory)
     for n in range(500):
         scheduler.ask(f"h{n}", n, float(n))
         finished(scheduler, n, *started(scheduler, n), reached=n != 7)
-    assert len(scheduler._hosts) <= 21 and "h7" in scheduler._hosts
+    assert len(scheduler._hosts) <= 21 and len(memory) == 1 and memory.take("h7", 500.0).failures == 1
+
+
+def after(memory, now, **manners):
+    """A scheduler of the next part, and what it says to three images of host a."""
+    scheduler = Scheduler(Manners(**manners), memory)
+    return scheduler, [scheduler.ask("a", n, now) for n in range(3)]
+
+
+def test_the_next_part_remembers_a_breaker_that_is_open():
+    memory = Memory()
+    first = Scheduler(Manners(per_host=1, breaker_failures=2, breaker_pause=30.0), memory)
+    for n in range(2):
+        first.ask("a", n, 0.0)
+        finished(first, 0.0, *started(first, 0.0), reached=False)
+    first.end(1.0)
+    second, said = after(memory, 2.0, breaker_failures=2)
+    assert said == [None] * 3 and started(second, 29.9) == [] and started(second, 30.0) == [("a", 0)]
+    assert second.leave("a", 0, 40.0, False) == [1, 2], "the trial failed"
+    second.end(41.0)
+    third, said = after(memory, 100.0)
+    assert said == [BREAKER_OPEN] * 3
+    third.end(101.0)
+    # Rested, it is tried by one request, and asked as before when that is answered.
+    fourth, said = after(memory, 40.0 + politeness.REST, per_host=2)
+    assert said == [None] * 3 and started(fourth, 1e4) == [("a", 0)]
+    finished(fourth, 1e4, ("a", 0))
+    assert started(fourth, 1e4) == [("a", 1), ("a", 2)]
+    fourth.end(1e4)
+    assert len(memory) == 0, "there is nothing to remember"
+
+
+def test_the_next_part_remembers_what_a_server_asked_for():
+    memory = Memory()
+    first = queued(Manners(), a=1, b=1, c=1)
+    first._memory = memory
+    started(first, 0.0)
+    first.hold("a", 50.0, gently=True)
+    first.give_up("b", RATE_LIMITED, 3600.0)
+    finished(first, 1.0, ("a", 0), ("b", 0), ("c", 0))
+    first.end(1.0)
+    second = Scheduler(Manners(per_host=4), memory)
+    assert [second.ask(host, n, 2.0) for n in range(3) for host in "abc"] == [None, RATE_LIMITED, None] * 3
+    assert started(second, 2.0) == [("c", n) for n in range(3)]
+    assert started(second, 50.0) == [("a", 0)], "one at a time"
+    assert second.ask("b", 9, 3600.0) is None
+
+
+def test_a_memory_is_bounded_and_ages():
+    memory = Memory(most=3)
+    for n in range(9):
+        memory.keep(f"h{n}", Past(0.0, failures=1), float(n))
+    assert len(memory) == 3 and memory.take("h5", 9.0) is None and memory.take("h6", 9.0) == Past(0.0, failures=1)
+    assert memory.take("h6", 9.0) is None and memory.take("h7", 7.0 + MAX_AGE) is None
 
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)

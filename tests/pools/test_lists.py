@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from curate.pools import inputs, readers
+from curate.pools import inputs, readers, throttling
 from curate.pools.candidates import Account
 from curate.pools.inputs import identity
 from curate.recipe import Extract, RecipeError, Source
@@ -18,8 +18,9 @@ FILES = [f"crawl-data/CC-MAIN-2024-10/segments/17{i}/wat/CC-MAIN-{i:05d}.warc.wa
 
 
 @contextmanager
-def server(files: dict[str, bytes | int], parts: bool = True):
-    """A web server of files, or of statuses; (its URL, the requests it got). `parts`: it answers Range."""
+def server(files: dict[str, bytes | int], parts: bool = True, throttled=None):
+    """A web server of files, or of statuses; (its URL, the requests it got). `parts`: it answers Range. `throttled`: is asked with
+    the requests so far for (status, body, headers) in place of an answer, or None."""
     asked: list[str] = []
 
     class Answer(BaseHTTPRequestHandler):
@@ -29,12 +30,16 @@ def server(files: dict[str, bytes | int], parts: bool = True):
             asked.append(f"{self.command} {self.path}")
             found = files.get(self.path.partition("?")[0].lstrip("/"), 404)
             status, body = (found, b"") if isinstance(found, int) else (200, found)
+            refused = throttled(asked) if throttled else None
+            status, body, fields = refused or (status, body, {})
             length = len(body)
             span = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")) if parts else None
             if span and status == 200:
                 start, end = int(span[1]), min(int(span[2] or length), length - 1)
                 status, body = 206, body[start : end + 1]
             self.send_response(status)
+            for name, value in fields.items():
+                self.send_header(name, value)
             if status == 206:
                 self.send_header("Content-Range", f"bytes {start}-{end}/{length}")
             if parts:
@@ -122,7 +127,8 @@ def test_a_crawl_is_read_by_its_name_from_a_web_server(parts):
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])
-def test_a_server_that_has_no_time_says_nothing_about_its_files(status):
+def test_a_server_that_has_no_time_says_nothing_about_its_files(status, monkeypatch):
+    monkeypatch.setattr(throttling, "FIRST", 0.001)
     with server({"x.warc.gz": status}) as (url, _):
         (file,) = inputs.expand(Extract(inputs=(f"{url}x.warc.gz?signature=1",)))
         assert file.name == "x.warc.gz"
