@@ -14,11 +14,14 @@ import numpy as np
 from PIL import Image
 
 from curate.recipe import Model
+from curate.text_tower import TextTower
 from curate.weights import FOLDER, ModelError, locate
 
 CHARACTERS_PER_TOKEN = 16
 """Texts are cut to this many characters for each token of the context. No text of words reaches it, and a word of
 half a million letters would keep the tokenizer, which is quadratic in a word's length, busy for hours."""
+SORTED = 32
+"""Batches of texts that are sorted by length together."""
 ELONGATION = 8
 """Longer images are cut to their middle before the shorter side is resized: the centre crop keeps no more of them,
 and a line of 1 x 50,000 pixels would otherwise grow to gigabytes."""
@@ -33,6 +36,7 @@ class Clip:
         self.model, self.preprocess, self.tokenizer = model, preprocess, tokenizer
         self.device, self.batch_size = device, settings.batch_size
         self.input_dtype = open_clip.get_input_dtype(settings.precision)
+        self.texts = TextTower(model, device)
         self.logit_scale = float(model.logit_scale.detach().exp())
 
     @property
@@ -48,28 +52,34 @@ class Clip:
         """Embeddings of inputs made by `pixels`, float32, shape (n, width). Holds one batch at a time."""
         import torch
 
-        def encode(batch: list[Any]) -> Any:
-            return self.model.encode_image(torch.stack(batch).to(self.device, self.input_dtype))
-
-        return self._embeddings(pixels, encode)
+        with torch.inference_mode():
+            found = [
+                self._unit(self.model.encode_image(torch.stack(batch).to(self.device, self.input_dtype)))
+                for batch in _batches(pixels, self.batch_size)
+            ]
+        return np.concatenate(found) if found else np.zeros((0, self.width), np.float32)
 
     def text_embeddings(self, texts: Iterable[str]) -> np.ndarray:
-        """Embeddings of texts, float32, shape (n, width). Holds one batch at a time."""
+        """Embeddings of texts, float32, shape (n, width). Holds SORTED batches of token ids at a time."""
+        found = [self._of_texts(some) for some in _batches(texts, SORTED * self.batch_size)]
+        return np.concatenate(found) if found else np.zeros((0, self.width), np.float32)
 
-        def encode(batch: list[str]) -> Any:
-            return self.model.encode_text(tokens(self.tokenizer, batch).to(self.device))
-
-        return self._embeddings(texts, encode)
-
-    def _embeddings(self, items: Iterable[Any], encode: Any) -> np.ndarray:
+    def _of_texts(self, texts: list[str]) -> np.ndarray:
+        """Texts of about one length go together: a batch costs what its longest text costs."""
         import torch
 
-        found = []
+        ids = tokens(self.tokenizer, texts)
+        order = self.texts.lengths(ids).argsort(stable=True)
         with torch.inference_mode():
-            for batch in _batches(items, self.batch_size):
-                raw = encode(batch).float()
-                found.append(torch.nn.functional.normalize(raw, dim=-1).cpu().numpy())
-        return np.concatenate(found) if found else np.zeros((0, self.width), np.float32)
+            found = [self._unit(self.texts.encode(ids[rows].to(self.device))) for rows in order.split(self.batch_size)]
+        back = np.empty_like(order.numpy())
+        back[order.numpy()] = np.arange(len(order))
+        return np.concatenate(found)[back]
+
+    def _unit(self, raw: Any) -> np.ndarray:
+        import torch
+
+        return torch.nn.functional.normalize(raw.float(), dim=-1).cpu().numpy()
 
 
 def tokens(tokenizer: Any, texts: Sequence[str]) -> Any:

@@ -288,6 +288,8 @@ class Score(Settings, frozen=True, kw_only=True):
     models: tuple[Model, ...] = ()
     scorers: tuple[AnyScorer, ...] = ()
     """Further facts, each a table `scores/<name>` of its own (`{scorer: pixels}`); see `curate.scores.settings`."""
+    npz: bool = False
+    """Whether the models' embeddings also lie beside each part as `.npz`, float16, under DataComp's keys (`b32_img`, `b32_txt`)."""
     device: str = "auto"
     """`auto` takes CUDA where present."""
     workers: Count = 1

@@ -12,7 +12,8 @@ from functools import cache, partial
 import msgspec
 
 from curate.images import generations
-from curate.scores import passing, registry
+from curate.recipe import Model
+from curate.scores import npz, passing, registry
 from curate.scores.passing import Task
 from curate.store import Part
 from jobs import engine
@@ -22,8 +23,12 @@ def run(run: engine.Run) -> None:
     score, images = run.recipe.score, generations.newest(run.workdir)
     tasks = []
     for settings in score.all():
-        plan = run.plan(f"scores/{settings.name}", registry.identity(settings), [images.name], images.part_names())
-        tasks.append(Task(settings, run.dataset(plan.dataset), plan))
+        identity, beside = registry.identity(settings), None
+        if score.npz and isinstance(settings, Model):
+            beside = npz.key_of(settings)
+            identity["npz"] = beside
+        plan = run.plan(f"scores/{settings.name}", identity, [images.name], images.part_names())
+        tasks.append(Task(settings, run.dataset(plan.dataset), plan, beside))
     for needs in ("pixels", "texts"):
         make(run, [task for task in tasks if registry.kind(task.settings).needs == needs])
 

@@ -19,6 +19,7 @@ from curate.recipe import Model
 from curate.scores import registry
 from curate.scores.contract import Columns, Picture, Scorer
 from curate.scores.laying import laid
+from curate.scores.npz import Npz
 from curate.scores.settings import Scorer as Settings
 from curate.store import Dataset, Part, Plan, StoreError
 
@@ -35,6 +36,8 @@ class Task:
     settings: Model | Settings
     target: Dataset
     plan: Plan
+    npz: str | None = None
+    """DataComp's word for the model, where its embeddings are to lie beside each part."""
 
 
 @dataclass
@@ -59,7 +62,7 @@ def score_part(part: str, *, images: Dataset, tasks: Sequence[Task], device: str
     missing = [task for task in tasks if done[task.plan.dataset] is None]
     with ExitStack() as stack:
         desks = [Desk(loaded(task, device), registry.word(task.settings)) for task in missing]
-        outs = [stack.enter_context(task.target.write_part(part, task.plan.hash)) for task in missing]
+        outs = [_Out(task, part, images, stack) for task in missing]
         pictures = Pictures(images_of(images, part)) if any(desk.pixels for desk in desks) else None
         pool = stack.enter_context(ThreadPoolExecutor(threads, "see"))
         columns = sorted({"image_uid", "state", *(name for desk in desks for name in desk.scorer.reads)})
@@ -68,6 +71,24 @@ def score_part(part: str, *, images: Dataset, tasks: Sequence[Task], device: str
                 out.write(table)
     made = {task.plan.dataset: parts.committed(task.target, part, task.plan) for task in missing}
     return {name: record or made[name] for name, record in done.items()}
+
+
+class _Out:
+    """The files of a part of a table. What lies beside the part is there before it."""
+
+    def __init__(self, task: Task, part: str, images: Dataset, stack: ExitStack):
+        # A stack closes last things first.
+        self._part, self._beside = stack.enter_context(task.target.write_part(part, task.plan.hash)), None
+        if task.npz:
+            with images.open_part(part) as annotated:
+                rows = annotated.metadata.num_rows
+            file = stack.enter_context(task.target.sidecar(f"{part}.npz"))
+            self._beside = stack.enter_context(Npz(file, task.npz, rows))
+
+    def write(self, table: pa.Table) -> None:
+        self._part.write(table)
+        if self._beside:
+            self._beside.add(table)
 
 
 def loaded(task: Task, device: str) -> Scorer:

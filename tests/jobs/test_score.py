@@ -1,5 +1,6 @@
 import io
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -44,9 +45,10 @@ def image_row(url, text, size):
     return {name: known.get(name) for name in schema.load("images").columns}
 
 
-def run(workdir, small_run, engines, workers=1, **model):
+def run(workdir, small_run, engines, workers=1, more=None, **model):
     described = {"name": "small", "model": f"local-dir:{small_run}", **model}
-    plain = {"name": "t", "extract": {"inputs": ["x"]}, "score": {"models": [described], "workers": workers}}
+    section = {"models": [described], "workers": workers} | (more or {})
+    plain = {"name": "t", "extract": {"inputs": ["x"]}, "score": section}
     score.run(engine.Run(recipe.build(plain), workdir, engines))
     return Dataset(workdir, "scores/small")
 
@@ -62,6 +64,29 @@ def test_scores_are_aligned_and_say_which_model_made_them(workdir, small_run, en
     settings = manifest.plan.settings
     assert settings["revision"].startswith("sha256:") and settings["precision"] == "fp32"
     assert settings["preprocessing"]["size"] == 16 and str(small_run.parent) not in str(settings)
+
+
+def test_models_and_scorers_go_over_the_parts_together(workdir, small_run, engines, capsys):
+    """A table that is half done and one that is not begun are made by one pass; what the recipe calls a table is not its schema."""
+    second = {"name": "again", "model": f"local-dir:{small_run}", "batch_size": 5}
+    more = {"models": [{"name": "small", "model": f"local-dir:{small_run}"}, second], "npz": True,
+            "scorers": [{"scorer": "pixels", "name": "plain"}]}  # fmt: skip
+    small = run(workdir, small_run, engines, more=more)
+    small.fs.rm_file(small.path("_manifest.json"))
+    small.fs.rm_file(small.path("part-00001.parquet"))
+    Dataset(workdir, "scores/plain").remove()
+    run(workdir, small_run, engines, more=more)
+    said = capsys.readouterr().out
+    assert "already done" in said and said.count("1 of 2 parts from before") == 1
+    plain = Dataset(workdir, "scores/plain")
+    assert plain.require().ledger.failed == {"undecodable": 2} and "contrast" in plain.schema.columns
+    one, two = small.read_part("part-00000"), Dataset(workdir, "scores/again").read_part("part-00000")
+    assert one["similarity_score"].to_pylist() == pytest.approx(
+        two["similarity_score"].to_pylist(), abs=1e-5, nan_ok=True
+    )
+    beside = np.load(small.path("part-00001.npz"))
+    texts = small.read_part("part-00001")["text_embedding"].to_pylist()
+    assert [None if np.isnan(row).all() else row.tolist() for row in beside["small_txt"]] == texts
 
 
 def test_two_workers_write_the_same_bytes_as_one(workdir, small_run, engines):
