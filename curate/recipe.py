@@ -430,6 +430,8 @@ class Shard(Settings, frozen=True, kw_only=True):
     """Samples a shard."""
     text: Literal["first", "best", "draw"] = "best"
     """Which of an image's selected texts goes into `.txt`: the first by uid, the most similar, or one drawn by hash."""
+    blur_faces: Name | None = None
+    """Name of a scorer `faces` of score.scorers: what it found is blurred, with DataComp's margins, and such images are packed anew."""
     workers: Count = 2
     runtime: ClassVar[tuple[str, ...]] = ("workers",)
 
@@ -514,6 +516,12 @@ class Recipe(Settings, frozen=True, kw_only=True):
 
         # A misspelt rule is said before a crawl is read, not days later when its stage begins.
         resolve(self.select, self.score)
+        finders = [scorer.name for scorer in self.score.scorers if scorer.word == "faces"]
+        if self.shard.blur_faces is not None and self.shard.blur_faces not in finders:
+            raise ValueError(
+                f"shard.blur_faces: no scorer of faces is called {self.shard.blur_faces!r}: "
+                + (nearest(self.shard.blur_faces, finders) if finders else "add `{scorer: faces}` to score.scorers")
+            )
         for lang in self.balance.t_of if "all" not in self.match.languages else ():
             if lang not in self.match.languages:
                 raise ValueError(

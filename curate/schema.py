@@ -21,6 +21,7 @@ TYPES: dict[str, pa.DataType] = {
     "list<int32>": pa.list_(pa.int32()),
     "list<float64>": pa.list_(pa.float64()),
     "list<string>": pa.list_(pa.string()),
+    "list<list<float64>>": pa.list_(pa.list_(pa.float64())),
 }
 ENCODED = pa.dictionary(pa.int32(), pa.string())
 EMBEDDING = "embedding"
@@ -63,7 +64,7 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def repeating(self) -> list[str]:
         """The Parquet columns that are worth a dictionary, and statistics."""
         return [
-            name + (".list.element" if column.type.startswith("list") else "")
+            name + ".list.element" * column.type.count("list<")
             for name, column in self.columns.items()
             if not column.distinct and column.type != EMBEDDING
         ]

@@ -36,7 +36,7 @@ def make_set(run: engine.Run, kind: str) -> None:
     recipe = run.recipe
     name, members = SETS[kind]
     models = [model.name for model in recipe.score.models]
-    inputs = samples.table_inputs(run.workdir, models)
+    inputs = samples.table_inputs(run.workdir, models, recipe.shard.blur_faces)
     sources = [data.name for data, _ in inputs.values()]
     # The raw set takes no advice from a score: its texts are drawn.
     policy = recipe.shard.text if kind == "curated" else "draw"

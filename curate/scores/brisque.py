@@ -138,6 +138,8 @@ def load(settings: Brisque, device: str, identity: Mapping[str, Any]) -> Brisque
     """Raises ModelError when the regression is not here or not the one that was planned with."""
     if identity["revision"] != revision():
         raise ModelError(f"BRISQUE: {place()} has another model than the one that this run was planned with")
+    if find_spec("cv2") is None:
+        raise ModelError("BRISQUE: OpenCV computes its features, and is not here: pip install 'curate-pairs[faces]'")
     return BrisqueScorer(regression())
 
 

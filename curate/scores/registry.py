@@ -6,7 +6,7 @@ A new scorer is a file here, its settings in `curate.scores.settings`, its colum
 from typing import Any
 
 from curate.recipe import Model
-from curate.scores import brisque, clip, pixels, text
+from curate.scores import brisque, clip, faces, pixels, text
 from curate.scores.contract import Kind
 from curate.scores.settings import Scorer as Settings
 
@@ -15,6 +15,7 @@ KINDS: dict[str, Kind] = {
     "pixels": pixels.KIND,
     "text": text.KIND,
     "brisque": brisque.KIND,
+    "faces": faces.KIND,
 }
 
 

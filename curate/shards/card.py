@@ -56,6 +56,16 @@ def balance_of(kind: str, balance: Balance) -> str:
     )
 
 
+def faces_of(recipe: Recipe) -> str:
+    """What the card says of faces, where they are blurred."""
+    if recipe.shard.blur_faces is None:
+        return ""
+    return (
+        "Faces that a detector found (`face_bboxes`: left, top, right, bottom, relative to the image) are blurred, and such images packed anew; "
+        "`sha256` is of the image as fetched, `sha256_blurred` of what is here. A detector overlooks some. "
+    )
+
+
 def card(recipe: Recipe, kind: str, parts: Sequence[Part], balance: Balance, root: str = ".") -> str:
     """README.md of a set, in Markdown."""
     images, pairs = sum(part.rows for part in parts), sum(part.ledger.rows_in for part in parts)
@@ -78,7 +88,7 @@ configs:
 {images:,} images with {pairs:,} texts in {len(parts)} shards ({size:,} bytes of index). Made from web pages: {origin}.
 
 Every sample has the image as fetched (as PNG where loaders do not read its format), `.txt` with the chosen text, and `.json` with all selected texts, its URL, the page,
-sizes, sha256 and scores. {balance_of(kind, balance)} The images belong to their owners; the pages' licences are not known here and go with each picture.
+sizes, sha256 and scores. {faces_of(recipe)}{balance_of(kind, balance)} The images belong to their owners; the pages' licences are not known here and go with each picture.
 
 ```python
 {READING.format(path=pattern(root, len(parts)))}

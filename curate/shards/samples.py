@@ -25,6 +25,10 @@ CARRIED = ("uid", "image_uid", "url", "text", "lang", "page_url", "sha256", "wid
 """Columns of `images` that a sample's json carries."""
 
 
+FACES = "face_bboxes"
+"""Of a sample whose faces are to be blurred: where they are; null where nobody could look."""
+
+
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """An image with its texts; `rows` are its selected rows, `chosen` the one whose text stands in `.txt`."""
 
@@ -46,8 +50,10 @@ def raw(*, images: pa.Table, duplicates: pa.Table, **_: pa.Table) -> pa.ChunkedA
     return pc.and_(pc.and_(images["baseline"], pc.equal(images["state"], KEPT)), pc.invert(held_out))
 
 
-def table_inputs(workdir: str, models: Sequence[str]) -> dict[str, tuple[Dataset, Sequence[str]]]:
-    """The tables that samples are made of; scores under the keyword `scores_<name>`."""
+def table_inputs(
+    workdir: str, models: Sequence[str], faces: str | None = None
+) -> dict[str, tuple[Dataset, Sequence[str]]]:
+    """The tables that samples are made of; scores under the keyword `scores_<name>`, faces that are to be blurred under `faces`."""
     inputs: dict[str, tuple[Dataset, Sequence[str]]] = {
         "images": (generations.newest(workdir), [*CARRIED, "state", "baseline"]),
         "duplicates": (Dataset(workdir, "duplicates"), ["reason"]),
@@ -55,6 +61,8 @@ def table_inputs(workdir: str, models: Sequence[str]) -> dict[str, tuple[Dataset
     }
     for model in models:
         inputs[f"scores_{model}"] = (Dataset(workdir, f"scores/{model}"), ["similarity_score"])
+    if faces is not None:
+        inputs["faces"] = (Dataset(workdir, f"scores/{faces}"), [FACES])
     return inputs | {name: (Dataset(workdir, name), columns) for name, columns in SIDES.items()}
 
 
@@ -68,6 +76,8 @@ def rows_of(part: str, inputs: Inputs, members: Members) -> Iterator[dict[str, A
             if name.startswith("scores_"):
                 column = f"{name.removeprefix('scores_')}_similarity_score"
                 table = table.append_column(column, scores["similarity_score"])
+        if "faces" in tables:
+            table = table.append_column(FACES, tables["faces"][FACES])
         yield from table.filter(members(**tables)).to_pylist()
 
 

@@ -4,6 +4,7 @@ A sample's members are adjacent, its key is the image's uid (no dots, no capital
 are zero: the same samples give the same bytes.
 """
 
+import hashlib
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -13,11 +14,12 @@ import msgspec
 import pyarrow as pa
 
 from curate.images.archive import ArchiveWriter
+from curate.images.blurring import reencoded
 from curate.images.decoding import ImageError, decode
 from curate.ledger import Ledger
 from curate.parts import committed
 from curate.shards import balance
-from curate.shards.samples import Sample
+from curate.shards.samples import FACES, Sample
 from curate.store import ROW_GROUP, Dataset, Part, Plan
 
 SUFFIX = {"jpeg": "jpg", "mpo": "jpg", "png": "png", "webp": "webp"}
@@ -40,6 +42,9 @@ def write_shard(shard: str, samples: Iterable[Sample], target: Dataset, plan: Pl
             if sample.data is None:
                 ledger += Ledger(rows_in=len(sample.rows), failed={"image_missing": len(sample.rows)})
                 continue
+            if FACES in sample.chosen and sample.chosen[FACES] is None:
+                ledger += Ledger(rows_in=len(sample.rows), failed={"faces_unknown": len(sample.rows)})
+                continue
             try:
                 files = list(members(sample))
             except ImageError:
@@ -61,19 +66,22 @@ def write_shard(shard: str, samples: Iterable[Sample], target: Dataset, plan: Pl
 
 
 def members(sample: Sample) -> Iterator[tuple[str, bytes]]:
-    """(suffix, bytes) of a sample's members, the image first, as it was fetched or as PNG.
+    """(suffix, bytes) of a sample's members, the image first: as it was fetched, as PNG, or with its faces blurred.
 
-    Raises ImageError when an image that must be written as PNG does not decode.
+    Raises ImageError when an image that must be packed anew does not decode.
     """
     chosen = sample.chosen
     assert sample.data is not None
-    if chosen["format"] in SUFFIX:
-        yield SUFFIX[chosen["format"]], sample.data
-    else:
-        out = io.BytesIO()
-        decode(sample.data).save(out, "PNG")
-        yield "png", out.getvalue()
     facts: dict[str, Any] = {"key": sample.image_uid} | chosen
+    suffix, data = SUFFIX.get(chosen["format"], "png"), sample.data
+    if chosen.get(FACES):
+        data = reencoded(data, chosen[FACES])
+        facts["sha256_blurred"] = hashlib.sha256(data).hexdigest()
+    elif chosen["format"] not in SUFFIX:
+        out = io.BytesIO()
+        decode(data).save(out, "PNG")
+        data = out.getvalue()
+    yield suffix, data
     yield "json", _json(facts | {name: [row[of] for row in sample.rows] for name, of in PARALLEL.items()})
     yield "txt", chosen["text"].encode()
 
