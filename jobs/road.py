@@ -3,7 +3,9 @@
 import importlib
 import time
 from collections.abc import Iterable
+from typing import Any
 
+from curate.images import generations
 from curate.recipe import Recipe
 from curate.store import PLAN, Dataset
 from jobs import engine
@@ -62,10 +64,20 @@ def is_done(recipe: Recipe, workdir: str, stage: str) -> bool:
 
 
 def show(recipe: Recipe, workdir: str, stages: Iterable[str]) -> None:
-    """Prints, for every dataset of the stages, whether it is there, begun or missing, and the stage's settings."""
+    """Prints, for every dataset of the stages, whether it is there, begun or missing, and the stage's settings; of what a retry put
+    on top of `images`, also whether it is read."""
     for stage in stages:
         for name in datasets(recipe, stage):
-            data = Dataset(workdir, name)
-            begun = data.fs.exists(data.path(PLAN))
-            state = "done" if data.manifest() else "begun" if begun else "to do"
-            print(f"{stage:<10} {name:<22} {state:<6} {getattr(recipe, stage).identity()}")
+            line(stage, name, state(Dataset(workdir, name)), getattr(recipe, stage).identity())
+        if stage == "download":
+            old = {data.name for data in generations.stale(workdir)}
+            for data in generations.above(workdir):
+                line(stage, data.name, "stale" if data.name in old else state(data), generations.plan_of(data).settings)
+
+
+def state(data: Dataset) -> str:
+    return "done" if data.manifest() else "begun" if data.fs.exists(data.path(PLAN)) else "to do"
+
+
+def line(stage: str, dataset: str, state: str, settings: dict[str, Any]) -> None:
+    print(f"{stage:<10} {dataset:<22} {state:<6} {settings}")

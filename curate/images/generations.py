@@ -46,11 +46,19 @@ def of(images: Dataset) -> list[Dataset]:
     return [*(Dataset(images.workdir, name) for name in below), images]
 
 
+def above(workdir: str) -> Iterator[Dataset]:
+    """What was begun on top of `images`, read or not, the oldest first."""
+    here = following(Dataset(workdir, FIRST))
+    while here.fs.exists(here.path(PLAN)):
+        yield here
+        here = following(here)
+
+
 def stale(workdir: str) -> Iterator[Dataset]:
     """Generations, begun or done, of a download that has been replaced since. Nobody reads them."""
     here = newest(workdir)
     above = following(here)
-    if above.fs.exists(above.path(PLAN)) and _made_from(_plan(above), here):
+    if above.fs.exists(above.path(PLAN)) and _made_from(plan_of(above), here):
         return
     while above.fs.exists(above.root):
         yield above
@@ -61,7 +69,8 @@ def _made_from(plan: Plan, images: Dataset) -> bool:
     return plan.inputs.get(images.name) == images.fingerprint
 
 
-def _plan(images: Dataset) -> Plan:
+def plan_of(images: Dataset) -> Plan:
+    """What a generation that was begun is, or is going to be."""
     return msgspec.json.decode(images.fs.cat_file(images.path(PLAN)), type=Plan)
 
 

@@ -51,12 +51,13 @@ def settings(**changes):
     ).download
 
 
-def write(workdir, name: str, stage: str, table: pa.Table) -> Dataset:
+def write(workdir, name: str, stage: str, table: pa.Table, **notes: int) -> Dataset:
     data = Dataset(str(workdir), name)
     plan = Plan(dataset=name, stage=stage, settings={}, inputs={}, parts=(PART,))
     data.begin(plan)
     with data.write_part(PART, plan.hash) as out:
         out.write(table)
+        out.note(**notes)
     data.commit(plan)
     return data
 
@@ -65,7 +66,8 @@ def pool(workdir, rows: list[dict]) -> dict[str, Dataset]:
     rows = sorted(rows, key=lambda row: (row["image_uid"], row["uid"]))
     names = [row["uid"] for row in rows]
     return {
-        "pairs": write(workdir, "pairs", "extract", pa.Table.from_pylist(rows, schema=schema.load("pairs").arrow())),
+        "pairs": write(workdir, "pairs", "extract", pa.Table.from_pylist(rows, schema=schema.load("pairs").arrow()),
+                       at_hand=sum(row.get("member") is not None for row in rows)),
         "matches": write(workdir, "matches", "match", pa.Table.from_pylist(
             [{"uid": u, "state": "kept", "reason": None, "lang": "en", "lang_score": 1.0, "entries": []} for u in names],
             schema=schema.load("matches").arrow())),

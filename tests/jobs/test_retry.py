@@ -8,13 +8,17 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from curate import cli
 from curate.images import generations, retrying
 from curate.images.archive import images_of
 from curate.images.downloading import download_part
 from curate.images.retrying import Failures, RetryError
+from curate.recipe import build
 from curate.report.funnel import funnel
 from curate.store import Dataset, StoreError
-from jobs import download, engine, retry
+from jobs import download, engine, retry, road
+from tests.hostile_web import picture
+from tests.images import test_held as held
 from tests.jobs.test_download import PARTS, pool, recipe
 
 FLAKY = [f"flaky.{n}" for n in range(6)]
@@ -49,10 +53,17 @@ def asked(web) -> dict[str, int]:
 
 
 @pytest.fixture
-def fetched(engines, tmp_path, hostile_web):
+def here(monkeypatch):
+    """Engines whose parts are made in this process: what a worker runs, without the seconds that it takes to start one."""
+    monkeypatch.setattr(engine, "ray_parts", lambda _, function, parts, **how: [function(part) for part in parts])
+    return engine.Engines()
+
+
+@pytest.fixture
+def fetched(tmp_path, hostile_web):
     """A workdir after a download in which everything flaky failed; made in this process, which is quicker."""
     pool(tmp_path, hostile_web, WANTED)
-    here = job(engines, tmp_path)
+    here = job(engine.Engines(), tmp_path)
     plan = here.plan("images", here.recipe.download.identity(), retrying.SOURCES, PARTS)
     images, sources = here.dataset("images"), {name: here.dataset(name) for name in retrying.SOURCES}
     images.begin(plan)
@@ -132,23 +143,23 @@ def test_only_what_failed_is_asked_again_and_old_files_stay(engines, fetched, ho
     assert not Dataset(str(fetched), "images-3").fs.exists(str(fetched / "images-3")) and not asked(hostile_web)
 
 
-def test_an_http_status_chooses_by_itself(engines, fetched, hostile_web, capsys):
-    retry.run(job(engines, fetched), Failures.parse(None, "404"))
+def test_an_http_status_chooses_by_itself(here, fetched, hostile_web, capsys):
+    retry.run(job(here, fetched), Failures.parse(None, "404"))
     assert asked(hostile_web) == {"404": 1} and "http_4xx 0 of 1" in capsys.readouterr().out
-    retry.run(job(engines, fetched), Failures.parse(None, "418"))
+    retry.run(job(here, fetched), Failures.parse(None, "418"))
     assert "nothing to retry: no row of images-1 failed with HTTP 418" in capsys.readouterr().out
 
 
-def test_by_default_what_may_pass_is_retried(engines, fetched, hostile_web):
+def test_by_default_what_may_pass_is_retried(here, fetched, hostile_web):
     heal(hostile_web)
-    retry.run(job(engines, fetched), Failures.parse(None, None))
+    retry.run(job(here, fetched), Failures.parse(None, None))
     assert {*asked(hostile_web)} == {*FLAKY, "cut", "429"}
 
 
-def test_a_killed_retry_goes_on_where_it_stopped(engines, fetched, hostile_web):
+def test_a_killed_retry_goes_on_where_it_stopped(here, fetched, hostile_web):
     heal(hostile_web)
     failures = Failures.parse("http_5xx,rate_limited", None)
-    retry.run(job(engines, fetched), failures)
+    retry.run(job(here, fetched), failures)
     whole = {name: data for name, data in files(fetched, "images-1").items() if ".times." not in name}
     (fetched / "images-1/_manifest.json").unlink()
     (fetched / "images-1/part-00001.parquet").unlink()
@@ -157,9 +168,9 @@ def test_a_killed_retry_goes_on_where_it_stopped(engines, fetched, hostile_web):
     hostile_web.asked.clear()
     heal(hostile_web)
     with pytest.raises(StoreError, match=r"http_5xx.*--redo download"):
-        retry.run(job(engines, fetched), Failures.parse("timeout,connection_error", None))
+        retry.run(job(here, fetched), Failures.parse("timeout,connection_error", None))
     assert {path for path, n in asked(hostile_web).items() if n > 1} == set()
-    retry.run(job(engines, fetched, workers=1, concurrency=1), failures)
+    retry.run(job(here, fetched, workers=1, concurrency=1), failures)
     assert {name: data for name, data in files(fetched, "images-1").items() if ".times." not in name} == whole
     second = {r["image_uid"] for r in Dataset(str(fetched), "images-1").read_part("part-00001").to_pylist()}
     again = {path for path, n in asked(hostile_web).items() if n > 1}
@@ -172,30 +183,30 @@ def generations_part(web, path: str) -> int:
     return part_of(image_uid(web.url(path)), 2)
 
 
-def test_a_new_download_leaves_no_old_generation_standing(engines, fetched, hostile_web):
+def test_a_new_download_leaves_no_old_generation_standing(here, fetched, hostile_web):
     heal(hostile_web)
-    retry.run(job(engines, fetched), Failures.parse("http_5xx", None))
+    retry.run(job(here, fetched), Failures.parse("http_5xx", None))
     assert generations.newest(str(fetched)).name == "images-1"
     with pytest.raises(StoreError, match="--redo download"):
-        download.run(job(engines, fetched, max_pixels=10_000_000))
-    download.run(job(engines, fetched, ["download"], max_pixels=10_000_000))
+        download.run(job(here, fetched, max_pixels=10_000_000))
+    download.run(job(here, fetched, ["download"], max_pixels=10_000_000))
     assert generations.newest(str(fetched)).name == "images" and not (fetched / "images-1").exists()
 
 
-def test_a_generation_of_another_download_is_not_read(engines, fetched, hostile_web):
+def test_a_generation_of_another_download_is_not_read(here, fetched, hostile_web):
     heal(hostile_web)
-    retry.run(job(engines, fetched), Failures.parse("http_5xx", None))
+    retry.run(job(here, fetched), Failures.parse("http_5xx", None))
     manifest = fetched / "images/_manifest.json"
     manifest.write_bytes(manifest.read_bytes() + b"\n")
     assert generations.newest(str(fetched)).name == "images"
     assert [data.name for data in generations.stale(str(fetched))] == ["images-1"]
 
 
-def test_other_pairs_than_the_download_had_are_refused(engines, fetched):
+def test_other_pairs_than_the_download_had_are_refused(here, fetched):
     balanced = fetched / "balanced/_manifest.json"
     balanced.write_bytes(balanced.read_bytes() + b"\n")
     with pytest.raises(StoreError, match=r"other balanced .*--redo download"):
-        retry.run(job(engines, fetched), Failures.parse(None, None))
+        retry.run(job(here, fetched), Failures.parse(None, None))
 
 
 @pytest.mark.parametrize(
@@ -219,9 +230,66 @@ def test_every_default_is_a_status_and_none_of_an_image_at_hand():
     assert Failures.parse(",".join(retrying.TRANSIENT), None) and "not_at_hand" not in retrying.TRANSIENT
 
 
-@pytest.mark.parametrize("command", [["-m", "curate.cli", "retry"], ["jobs/retry.py"]])
-def test_the_command_and_the_script_are_one(command, tmp_path):
+def test_the_command_and_the_script_are_one(tmp_path, capsys, monkeypatch):
     root = Path(__file__).resolve().parents[2]
-    asked = [sys.executable, *command, "-c", "demo", "-w", str(tmp_path), "--status", "http_5x"]
-    run = subprocess.run(asked, capture_output=True, text=True, cwd=root, check=False)
-    assert run.returncode == 2 and "did you mean 'http_5xx'" in run.stderr
+    asked = ["-c", "demo", "-w", str(tmp_path), "--status", "http_5x"]
+    script = subprocess.run(
+        [sys.executable, "jobs/retry.py", *asked], capture_output=True, text=True, cwd=root, check=False
+    )
+    assert script.returncode == 2 and "did you mean 'http_5xx'" in script.stderr
+    monkeypatch.setattr(sys, "argv", ["curate", "retry", *asked])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert (ended.value.code, capsys.readouterr().err) == (2, script.stderr)
+
+
+def test_a_dry_run_lists_generations(here, fetched, hostile_web, capsys):
+    def listed() -> dict[str, str]:
+        road.show(job(here, fetched).recipe, str(fetched), ["balance", "download", "dedup"])
+        return {line.split()[1]: line[33:40].strip() for line in capsys.readouterr().out.splitlines()}
+
+    assert listed() == {"balanced": "done", "images": "done", "duplicates": "to do"}
+    heal(hostile_web, "flaky.5")
+    retry.run(job(here, fetched), Failures.parse("http_5xx", None))
+    capsys.readouterr()
+    assert listed() == {"balanced": "done", "images": "done", "images-1": "done", "duplicates": "to do"}
+    road.show(job(here, fetched).recipe, str(fetched), ["download"])
+    first, above = capsys.readouterr().out.splitlines()
+    assert "'statuses': ['http_5xx']" in above and "'retry'" not in first
+    (fetched / "images-1/_manifest.json").unlink()
+    assert listed()["images-1"] == "begun"
+    manifest = fetched / "images/_manifest.json"
+    manifest.write_bytes(manifest.read_bytes() + b"\n")
+    assert listed()["images-1"] == "stale"
+
+
+def test_images_at_hand_are_read_again_and_never_asked_for(here, tmp_path, hostile_web):
+    for shard, numbers in (("s", (0, 1, 2)), ("t", (3,))):
+        samples = ({f"{n}.jpg": picture(seed=n), f"{n}.txt": f"text {n}".encode()} for n in numbers)
+        held.tar(tmp_path / f"{shard}.tar", {name: data for sample in samples for name, data in sample.items()})
+    inputs = {"sources": [{"name": "here", "inputs": [f"{tmp_path}/*.tar"]}]}
+    held.pool(tmp_path, held.read(f"{tmp_path}/*.tar") + held.web_rows(hostile_web, ["flaky.0", "ok9.jpg"]))
+    settings = {"allow_addresses": ["127.0.0.1"], "retries": 0, "retry_wait": 0.01}
+    pool = build({"name": "t", "extract": inputs, "score": {"models": []}, "download": settings})
+    run = engine.Run(pool, str(tmp_path), here)
+
+    def failed() -> dict[str, int]:
+        return generations.newest(run.workdir).require().ledger.failed
+
+    (tmp_path / "s.tar").rename(tmp_path / "away")
+    download.run(run)
+    assert failed() == {"not_at_hand": 3, "http_5xx": 1}
+    # What the web failed is asked for again; what was not at hand is looked for when that is said.
+    (tmp_path / "away").rename(tmp_path / "s.tar")
+    retry.run(run, Failures.parse(None, None))
+    assert failed() == {"not_at_hand": 3} and asked(hostile_web) == {"flaky.0": 2, "ok9.jpg": 1}
+    hostile_web.asked.clear()
+    retry.run(run, Failures.parse("not_at_hand", None))
+    newest = generations.newest(run.workdir)
+    assert newest.name == "images-2" and not failed() and not hostile_web.asked
+    (part,) = newest.part_names()
+    stored = list(images_of(newest, part))
+    assert [image for image, _ in stored] == sorted({image for image, _ in stored})
+    assert sorted(data for _, data in stored) == sorted(
+        [picture(), picture(seed=9), *(picture(seed=n) for n in range(4))]
+    )

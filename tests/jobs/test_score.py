@@ -1,5 +1,7 @@
 import io
+from functools import partial
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -45,11 +47,11 @@ def image_row(url, text, size):
     return {name: known.get(name) for name in schema.load("images").columns}
 
 
-def run(workdir, small_run, engines, workers=1, more=None, **model):
+def run(workdir, small_run, engines, workers=1, more=None, redo=(), **model):
     described = {"name": "small", "model": f"local-dir:{small_run}", **model}
     section = {"models": [described], "workers": workers} | (more or {})
     plain = {"name": "t", "extract": {"inputs": ["x"]}, "score": section}
-    score.run(engine.Run(recipe.build(plain), workdir, engines))
+    score.run(engine.Run(recipe.build(plain), workdir, engines, frozenset(redo)))
     return Dataset(workdir, "scores/small")
 
 
@@ -102,3 +104,27 @@ def test_a_batch_size_is_no_reason_to_score_again_and_another_precision_is(workd
     run(workdir, small_run, engines, batch_size=7)
     with pytest.raises(StoreError, match=r"precision was 'fp32', is now 'fp16'.*--redo score"):
         run(workdir, small_run, engines, precision="fp16")
+
+
+def test_scores_of_the_images_before_a_retry_are_refused_until_they_may_be_replaced(workdir, small_run, monkeypatch):
+    # Made in this process: starting two workers would take longer than all the rest.
+    monkeypatch.setattr(engine, "ray_map", lambda _, function, names, **how: [
+        msgspec.to_builtins(function(name)) for name in names])  # fmt: skip
+    here = partial(run, workdir, small_run, engine.Engines(), more={"device": "cpu"})
+    here()
+    images, retried = Dataset(workdir, "images"), Dataset(workdir, "images-1")
+    plan = Plan(dataset="images-1", stage="download", settings={"retry": {}}, inputs={"images": images.fingerprint},
+                parts=images.require().plan.parts)  # fmt: skip
+    retried.begin(plan)
+    for name in images.part_names():
+        with retried.write_part(name, plan.hash) as out, retried.sidecar(tar_name(name)) as file:
+            ArchiveWriter(file).close()
+            with images.open_part(name) as before:
+                for group in range(before.num_row_groups):
+                    out.write(before.read_row_group(group))
+    assert here().require(), "a retry that is not done changes nothing"
+    retried.commit(plan)
+    with pytest.raises(StoreError, match=r"scores/small.*images-1.*--redo score"):
+        here()
+    scores = here(redo=["score"])
+    assert scores.require().plan.inputs == {"images-1": retried.fingerprint} and scores.require().ledger.rows_in == 64
