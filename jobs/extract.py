@@ -1,8 +1,8 @@
 """extract: files of a crawl to `pairs`, one row per image URL and text.
 
-Two steps, each of which goes on where it was killed: every file becomes one part of candidates (`pairs-read`, removed
-at the end), and one shuffle by the hash of the image URL cuts them into the parts that all later stages follow. Where sources have
-quotas or weights, that makes `pairs-whole`, of which each part of `pairs` takes what is let in.
+Two steps, each of which goes on where it was killed: every file, or some small ones together, become one part of candidates
+(`pairs-read`, removed at the end), and one shuffle by the hash of the image URL cuts them into the parts that all later stages
+follow. Where sources have quotas or weights, that makes `pairs-whole`, of which each part of `pairs` takes what is let in.
 """
 
 import jobs  # noqa: F401 - before all others, see there
@@ -16,7 +16,7 @@ import msgspec
 import pyarrow as pa
 
 from curate import schema
-from curate.pools import collapsing, inputs, mixing, readers, staging
+from curate.pools import collapsing, grouping, inputs, mixing, readers, staging
 from curate.store import Dataset, Manifest, Part, Plan, part_name
 from jobs import engine
 from jobs import mixing as mixes
@@ -39,11 +39,16 @@ def run(run: engine.Run) -> Manifest:
 
     def read() -> Manifest:
         limits = {name: value for name, value in settings.identity().items() if name != "parts"}
-        names = [part_name(i) for i in range(len(files))]
-        reading = run.plan(staged.name, limits, [], names, **marks)
-        by_name = dict(zip(names, files, strict=True))
-        function = partial(_read, files=by_name, settings=settings, target=staged, plan=reading)
-        return run.make(reading, lambda missing: engine.spark_parts(run.engines, function, missing))
+        groups = grouping.grouped(files)
+        reading = run.plan(staged.name, limits, [], [part_name(i) for i in range(len(groups))], **marks)
+        function = partial(staging.read_files, settings=settings, target=staged, plan=reading)
+
+        def launch(missing: list[str]) -> list[Part]:
+            # Anew each time: a pool that has moved is the same pool elsewhere.
+            grouping.put(staged, groups)
+            return engine.spark_parts(run.engines, function, missing)
+
+        return run.make(reading, launch)
 
     def shuffle(target: Dataset, plan: Plan, missing: list[str]) -> Sequence[Part]:
         read()
@@ -67,10 +72,6 @@ def run(run: engine.Run) -> Manifest:
     for done in (whole, staged):
         done.remove()
     return manifest
-
-
-def _read(part: str, files: dict[str, inputs.Input], **how: Any) -> Part:
-    return staging.read_file(part, files[part], **how)
 
 
 def _shuffle(spark: Any, staged: Dataset, target: Dataset, plan: Plan, missing: list[str]) -> list[Part]:

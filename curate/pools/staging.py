@@ -1,32 +1,55 @@
-"""The first of extract's two steps: each file of a pool becomes one part of candidates, with what broke beside it."""
+"""The first of extract's two steps: the files of a pool become parts of candidates, with what broke beside them."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 
 from curate import parts
 from curate.ledger import Ledger
-from curate.pools import readers
-from curate.pools.candidates import Account, Break
-from curate.pools.inputs import Input
+from curate.pools import grouping, readers
+from curate.pools.candidates import MAX_FACTS, Account, Break
 from curate.recipe import Extract
-from curate.store import Dataset, Manifest, Part, Plan
+from curate.store import ROW_GROUP, Dataset, Manifest, Part, Plan
 
 MAX_EXAMPLES = 1000
 """Broken places that a manifest lists."""
 
 
-def read_file(part: str, file: Input, settings: Extract, target: Dataset, plan: Plan) -> Part:
-    """Reads one file of the pool into one part of candidates."""
-    account = Account()
+def read_files(part: str, settings: Extract, target: Dataset, plan: Plan) -> Part:
+    """Reads the files of a part, as `grouping.put` has listed them, into one part of candidates. Each has an account of its own."""
+    accounts: list[Account] = []
+
+    def found() -> Iterator[pa.Table]:
+        for file in grouping.of_part(target, part, settings):
+            accounts.append(account := Account())
+            for table in readers.read(file, settings, account):
+                account.notes["at_hand"] += len(table) - table["member"].null_count
+                yield table
+
     with target.write_part(part, plan.hash, Ledger()) as out:
-        for table in readers.read(file, settings, account):
-            account.notes["at_hand"] += len(table) - table["member"].null_count
+        for table in _joined(found()):
             out.write(table)
-        out.ledger += account.ledger()
-        if account.breaks:
-            target.put(_breaks_of(part), msgspec.json.encode(account.breaks))
+        for account in accounts:
+            out.ledger += account.ledger()
+        if breaks := [found for account in accounts for found in account.breaks]:
+            target.put(_breaks_of(part), msgspec.json.encode(breaks))
     return parts.committed(target, part, plan)
+
+
+def _joined(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows in fewer tables: neighbours as long as they are at most ROW_GROUP rows and about MAX_FACTS bytes."""
+    waiting: list[pa.Table] = []
+    rows = size = 0
+    for table in tables:
+        if waiting and (rows + len(table) > ROW_GROUP or size + table.nbytes > MAX_FACTS):
+            yield pa.concat_tables(waiting).combine_chunks()
+            waiting, rows, size = [], 0, 0
+        waiting.append(table)
+        rows, size = rows + len(table), size + table.nbytes
+    if waiting:
+        yield pa.concat_tables(waiting).combine_chunks()
 
 
 def left_before(staged: Manifest) -> Ledger:

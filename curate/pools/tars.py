@@ -1,7 +1,8 @@
 """Reads a shard of img2dataset or WebDataset as a pool: images at hand, with the texts beside them.
 
 A sample is what has one key, everything before the first dot of the name, folder included, as webdataset has it. Its members stand
-together; a key that comes again is counted (`repeated_keys`), since a pass that forgets what it has read cannot join them.
+together, as the format demands: readers of shards take what stands apart for two samples. A key that comes again is not joined, or a
+training on the same tar would see other samples than the pool has; it is counted (`repeated_keys`), and its place is said.
 """
 
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ MAX_KEYS = 2**20
 MAX_MEMBERS = 1000
 """Members of one sample; a hostile tar may have one key for all."""
 MAX_FACT = 1024
+_APART = "came before: members of a sample must stand together. Unpack the tar and pack it again with `tar --sort=name`"
 
 
 class Part(NamedTuple):
@@ -58,7 +60,9 @@ def _rows(file: Input, settings: Extract, account: Account) -> Iterator[Row]:
             sample = [part for _, part in islice(parts, MAX_MEMBERS)]
             account.notes["other_members"] += sum(1 for _ in parts)
             name = xxhash.xxh3_64_intdigest(key.encode())
-            account.notes["repeated_keys"] += name in seen
+            if name in seen:
+                account.notes["repeated_keys"] += 1
+                account.broken(file.name, sample[0].offset, f"{key[:60]!r} {_APART}")
             if len(seen) < MAX_KEYS:
                 seen.add(name)
             yield from _sample(key, sample, opened, file, settings, account)

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from curate import recipe as recipes
+from curate.pools import grouping
 from curate.recipe import RecipeError
 from curate.store import ROW_GROUP, Dataset, StoreError
 from curate.uid import part_of
@@ -164,6 +165,34 @@ def test_a_run_that_dies_between_the_steps_goes_on(make, small, whole, tmp_path,
     pairs, _ = make(small)
     assert named(pairs) == named(whole[0])
     assert not staged.fs.exists(staged.root)
+
+
+def test_files_that_share_a_part_yield_the_same_and_go_on_alike(make, small, whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(grouping, "FEW", 1)
+    shuffle = extract._shuffle
+    monkeypatch.setattr(extract, "_shuffle", lambda *_: (_ for _ in ()).throw(Killed))
+    with pytest.raises(Killed):
+        make(small)
+    staged = Dataset(str(tmp_path / "work"), "pairs-read")
+    (part,) = staged.require().parts
+    # One of the three is broken: it costs what it lacks, and the others are whole.
+    assert part.ledger.notes["files"] == 3 and part.ledger.notes["broken_files"] == 1
+    assert part.ledger.failed == {"bad_record": 1}
+    read = contents(staged)
+    (tmp_path / "pool").rename(tmp_path / "moved")
+    for file in ("_manifest.json", "part-00000.parquet", "_files.parquet"):
+        staged.fs.rm_file(staged.path(file))
+    with pytest.raises(Killed):
+        make(f"[{tmp_path}/moved/*.gz]")
+    again = contents(staged)
+    assert again.keys() == read.keys()
+    assert {path for path in read if again[path] != read[path]} == {staged.path("_files.parquet")}
+    monkeypatch.setattr(grouping, "FEW", 2)
+    with pytest.raises(StoreError, match=r"pairs-read was made with other .*number of parts was 1, is now 2"):
+        make(f"[{tmp_path}/moved/*.gz]")
+    monkeypatch.setattr(grouping, "FEW", 1)
+    monkeypatch.setattr(extract, "_shuffle", shuffle)
+    assert named(make(f"[{tmp_path}/moved/*.gz]")[0]) == named(whole[0])
 
 
 def test_a_finished_stage_is_skipped_and_what_it_left_is_swept(make, small, capsys):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import subprocess
 import tarfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -162,6 +163,30 @@ def test_keys_are_neither_lost_nor_merged(tmp_path):
     # late and late2 stand apart from their texts: counted, with what each half lacks.
     assert ledger.dropped == {"empty_text": 3, "no_image": 2}
     assert ledger.notes["repeated_keys"] == 2 and ledger.notes["other_members"] == 2
+
+
+def test_it_is_said_where_a_sample_stands_apart_and_what_to_do(tmp_path):
+    path, key = tmp_path / "t.tar", "k" * 90
+    path.write_bytes(
+        tar((f"{key}.jpg", b"1"), ("b.jpg", b"2"), (f"{key}.txt", b"one"), ("b.txt", b"two"), ("c.jpg", b"3"))
+    )
+    account = Account()
+    assert list(readers.read(Input(str(path), "t.tar", None), Extract(), account)) == []
+    assert account.notes["repeated_keys"] == account.notes["broken_places"] == 2 and account.notes["broken_files"] == 1
+    first, second = account.breaks
+    assert first.file == "t.tar" and f"'{key[:60]}' came before: members" in first.error and "'b'" in second.error
+    assert first.error.endswith("pack it again with `tar --sort=name`")
+    with open(path, "rb") as opened:
+        opened.seek(first.offset)
+        assert opened.read(3) == b"one"
+    # The reader that shards are made for sees them in the same way.
+    samples = list(webdataset.WebDataset(str(path), shardshuffle=False))
+    assert [set(sample) & {"jpg", "txt"} for sample in samples] == [{"jpg"}, {"jpg"}, {"txt"}, {"txt"}, {"jpg"}]
+    # And what is advised helps.
+    again = "mkdir x && tar xf t.tar -C x && tar --sort=name -cf sorted.tar -C x ."
+    subprocess.run(["sh", "-c", again], cwd=tmp_path, check=True)
+    rows, ledger = read(tmp_path / "sorted.tar")
+    assert sorted(row["text"] for row in rows) == ["one", "two"] and "repeated_keys" not in ledger.notes
 
 
 def test_what_json_says(tmp_path):
