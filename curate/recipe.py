@@ -5,6 +5,7 @@ the place, the value and the nearest valid name. `runtime` fields change how fas
 out; they are not part of a dataset's identity.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -561,6 +562,7 @@ def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
 def build(data: dict[str, Any], where: str = "recipe") -> Recipe:
     """The recipe in plain values. Raises RecipeError naming the place, the value, and the nearest valid key."""
     _check_keys(Recipe, data, where)
+    _check_numbers(data, where)
     try:
         return msgspec.convert(data, Recipe)
     except msgspec.ValidationError as error:
@@ -584,6 +586,15 @@ def _check_keys(kind: type[Settings], data: dict[str, Any], where: str) -> None:
             if inner and isinstance(item, dict):
                 place = f"{where}: {key}" + (f"[{index}]" if isinstance(value, list) else "")
                 _check_keys(*tagged(inner, item, place), place)
+
+
+def _check_numbers(value: Any, where: str) -> None:
+    """Raises RecipeError for YAML's .nan and .inf: no comparison with the one is true, and no clock or count takes the other."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise RecipeError(f"{where}: {value} is no number to count or compare with; give a finite one, or leave it out")
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            _check_numbers(item, f"{where}: {key}" if isinstance(key, str) else f"{where}[{key}]")
 
 
 def _settings_types(kind: Any) -> list[type[Settings]]:

@@ -26,6 +26,13 @@ def with_value(path, value):
         (["balance", "treshold"], 3, "balance.*unknown key 'treshold'"),
         (["balance", "basline_fraction"], 0.3, "did you mean 'baseline_fraction'"),
         (["score", "models", 0, "modell"], "x", r"models\[0\].*did you mean 'model'"),
+        (["train", "weight_decay"], float("nan"), "train: weight_decay: nan is no number"),
+        (["download", "retry_wait"], float("inf"), "download: retry_wait: inf is no number"),
+        (
+            ["select"],
+            {"rules": [{"rule": "small_image", "min": float("nan")}]},
+            r"select: rules\[0\]: min: nan is no number",
+        ),
         (["balance", "t"], 0, "balance.t.*>= 1.*got 0"),
         (["balance", "t"], "many", "balance.t.*`int`.*'many'"),
         (["match", "rule"], "metaclip9", "match.rule.*metaclip9"),

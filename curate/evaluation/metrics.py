@@ -48,7 +48,8 @@ def classifier(classes: Sequence[str], templates: Sequence[str], clip: Clip) -> 
 def ranks(queries: np.ndarray, candidates: np.ndarray, right: Sequence[np.ndarray]) -> np.ndarray:
     """How many wrong candidates score at least as high as the best right one: int64, shape (queries,).
 
-    A tie counts against the model, so that one which says the same of everything is never right.
+    A tie counts against the model, so that one which says the same of everything is never right; nor is one that says nothing
+    (NaN, of which every comparison is false).
     """
     found = np.empty(len(queries), np.int64)
     for start in range(0, len(queries), _BLOCK):
@@ -56,7 +57,7 @@ def ranks(queries: np.ndarray, candidates: np.ndarray, right: Sequence[np.ndarra
         for row, answers in enumerate(right[start : start + _BLOCK]):
             best = scores[row, answers].max()
             scores[row, answers] = -np.inf
-            found[start + row] = np.count_nonzero(scores[row] >= best)
+            found[start + row] = np.count_nonzero(~(scores[row] < best))
     return found
 
 

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 import fsspec
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curate.pools import table_columns, table_facts
+from curate.pools import table_columns, table_facts, table_layouts
 from curate.pools.candidates import Account
 from curate.pools.inputs import Input
 from curate.pools.table_blocks import BLOCK, delimited, lines
@@ -22,7 +23,8 @@ from curate.pools.table_rows import Batch
 from curate.recipe import Extract, Table
 from curate.store import ROW_GROUP
 
-COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
+COMPRESSED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
+JSON = (".json", ".jsonl", ".ndjson")
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _STEP = 2**16
 _HEAD_ROWS = 100
@@ -43,10 +45,12 @@ def batches(file: Input, settings: Extract, account: Account) -> Batches:
         stream = _Stream(opened, compression, file, account)
         if name.endswith((".csv", ".tsv", ".txt")):
             yield from _csv(stream, DELIMITERS.get(name[-4:], "\t"), file, settings, account)
-        elif name.endswith(".json") and not stream.has_lines():
-            yield from _json(objects(stream, settings.max_record_bytes, account), file)
-        else:
+        elif name.endswith(JSON[1:]) or stream.has_lines():
             yield from _json(_of_lines(stream, settings, account), file)
+        elif name.endswith(JSON):
+            yield from _json(objects(stream, settings.max_record_bytes, account), file)
+        else:  # A file that says nothing by its name and holds no JSON: YFCC100M's.
+            yield from _csv(stream, "\t", file, settings, account)
 
 
 class _Stream:
@@ -124,11 +128,16 @@ def _csv(stream: _Stream, delimiter: str, file: Input, settings: Extract, accoun
     head = head.removeprefix(b"\xef\xbb\xbf")
     if not head.strip():
         return
-    names, delimiter, header = _head(head, delimiter, file)
+    layout = table_layouts.known(_first_rows(head, "\t"))
+    if layout:
+        names, delimiter, header = list(layout), "\t", False
+    else:
+        names, delimiter, header = _head(head, delimiter, file)
     columns = table_columns.resolve(names, _head_settings(names, header, head, delimiter, file), file.path)
     body = head.partition(b"\n")[2] if header else head
     first = 0
     for table in delimited(body, stream, names, delimiter, settings, account):
+        table = table_layouts.unescaped(table) if layout else table
         yield Batch(first, table, written=True), columns
         first += len(table)
 
@@ -149,6 +158,8 @@ def _head(head: bytes, delimiter: str, file: Input) -> tuple[list[str], str, boo
 def _head_settings(names: Sequence[str], header: bool, head: bytes, delimiter: str, file: Input) -> Table | None:
     """The recipe's names of columns; of a table of two columns without a header, the one with URLs is the URL (CC3M, CC12M)."""
     settings = _settings(file)
+    if tuple(names) in table_layouts.LAYOUTS and not (settings and settings.columns):
+        return msgspec.structs.replace(table_layouts.SETTINGS, subset=settings.subset if settings else None)
     if header or len(names) != 2 or (settings and settings.columns):
         return settings
     rows = [row for row in _first_rows(head, delimiter) if len(row) == 2]

@@ -1,7 +1,7 @@
 """Reads a table of pairs: Parquet, CSV, TSV, JSON lines, and documents with a list of rows.
 
-Columns go by the names of the field (LAION, DataComp, COYO, CC3M, CC12M, RedCaps, WIT, img2dataset), see `schemas/pairs.yaml`, or by
-those that the recipe gives. A table's uids, sha256 and all that it says beside URL and text are kept.
+Columns go by the names of the field (LAION, DataComp, COYO, CC3M, CC12M, RedCaps, SBU, WIT, img2dataset), see `schemas/pairs.yaml`, or
+by those that the recipe gives; those of YFCC100M by their places. A table's uids, sha256 and all that it says beside URL and text are kept.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,11 @@ from curate.recipe import Extract
 
 SUFFIXES = (
     ".parquet",
-    *(f".{kind}{packed}" for kind in ("csv", "tsv", "jsonl", "ndjson", "json") for packed in ("", ".gz", ".zst")),
+    *(
+        f".{kind}{packed}"
+        for kind in ("csv", "tsv", "jsonl", "ndjson", "json")
+        for packed in ("", *table_files.COMPRESSED)
+    ),
 )
 
 

@@ -106,12 +106,21 @@ class Training:
             if self.step % settings.checkpoint_every == 0 and self.step < steps:
                 self._save(target)
                 if self.place.first:
-                    speed = (self.step - first) * settings.batch_size / (time.monotonic() - started)
+                    speed = (self.step - first) * settings.batch_size / max(time.monotonic() - started, 1e-9)
                     print(f"  step {self.step} of {steps}, loss {loss:.3f}, {speed:.0f} samples/s", flush=True)
             if parent and not is_alive(int(parent)):
                 raise TrainingError("the command that started this training is gone; run it again to go on")
             if self.step == steps:
                 break
+        self._check_weights()
+
+    def _check_weights(self) -> None:
+        """TrainingError where the last step left weights that are no numbers: no loss was computed with them."""
+        for name, parameter in self.model.named_parameters():
+            if not torch.isfinite(parameter).all():
+                raise TrainingError(
+                    f"the weights {name} are not finite after step {self.step}, the last one; lower train.learning_rate"
+                )
 
     def _one(self, engine: nn.Module, pixels: torch.Tensor, tokens: torch.Tensor, steps: int) -> float:
         """One step of the optimizer; returns the loss of this process."""

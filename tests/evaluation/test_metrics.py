@@ -30,6 +30,20 @@ def test_ranks_count_ties_against_the_model():
     assert metrics.ranks(same, same, [np.array([i]) for i in range(4)]).tolist() == [3, 3, 3, 3]
 
 
+def test_a_model_that_says_nothing_is_never_right():
+    axes, nothing = np.eye(3, dtype=np.float32), np.full((3, 3), np.nan, np.float32)
+    own = [np.array([i]) for i in range(3)]
+    for images, texts in ((nothing, axes), (axes, nothing), (nothing, nothing)):
+        found = metrics.from_embeddings(images, texts, texts, own, np.array([[i, i] for i in range(3)]))
+        assert not any(
+            found[f"{name}1"].any() for name in ("zero_shot_top", "image_to_text_recall@", "text_to_image_recall@")
+        )
+    # One that says nothing of a single wrong candidate has no claim to have it below the right one.
+    odd = axes.copy()
+    odd[2] = np.nan
+    assert metrics.ranks(axes[:2], odd, own[:2]).tolist() == [1, 1]
+
+
 def test_ranks_do_not_depend_on_blocks(monkeypatch):
     chance = np.random.default_rng(0)
     queries, candidates = chance.normal(size=(50, 8)).astype("f4"), chance.normal(size=(30, 8)).astype("f4")

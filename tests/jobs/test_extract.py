@@ -188,7 +188,7 @@ def test_files_that_share_a_part_yield_the_same_and_go_on_alike(make, small, who
     assert again.keys() == read.keys()
     assert {path for path in read if again[path] != read[path]} == {staged.path("_files.parquet")}
     monkeypatch.setattr(grouping, "FEW", 2)
-    with pytest.raises(StoreError, match=r"pairs-read was made with other .*number of parts was 1, is now 2"):
+    with pytest.raises(StoreError, match=r"pairs-read was made with other .*number of parts was 1, is now 3"):
         make(f"[{tmp_path}/moved/*.gz]")
     monkeypatch.setattr(grouping, "FEW", 1)
     monkeypatch.setattr(extract, "_shuffle", shuffle)

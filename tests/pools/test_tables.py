@@ -1,5 +1,6 @@
 """Tables in the forms in which the field's pools come: each a real file, read to the pairs that it holds."""
 
+import bz2
 import csv
 import gzip
 import io
@@ -182,8 +183,87 @@ def test_wit_has_several_texts_a_row(tmp_path):
     assert account.ledger().dropped == {"empty_text": 1} and account.notes["images"] == 3
 
 
+@pytest.mark.parametrize("name", ["yfcc100m_dataset", "yfcc100m_dataset-0.bz2", "part.tsv"])
+@pytest.mark.parametrize("columns", [25, 23])
+def test_yfcc100m_goes_by_places_and_is_written_as_in_a_query(tmp_path, name, columns):
+    def line(photo: int, title: str, description: str, video: int = 0) -> str:
+        page, image = f"http://www.flickr.com/photos/7@N0/{photo}/", f"http://farm1.staticflickr.com/2/{photo}_a.jpg"
+        row = [str(photo), str(photo), "ab" * 16, "7@N0", "a+b", "2004-08-02 15:16:00.0", "1091485000", "Canon+EOS+%22D%22",
+               title, description, "owl,night+bird", "", "-3.5", "", "16", page, image, "Attribution License",
+               "http://creativecommons.org/licenses/by/2.0/", "2", "1", "a", "b", "jpg", str(video)]  # fmt: skip
+        return "\t".join(row if columns == 25 else [row[1], *row[3:]])
+
+    lines = [
+        line(1, "The+owl%27s+eyes", "On+100%25+wood%2C%0Aat+night+%E2%98%85"),
+        line(2, "IMG_1", ""),
+        line(3, "", ""),
+    ]
+    data = "\n".join(lines).encode() + b"\n"
+    path = tmp_path / name
+    path.write_bytes(bz2.compress(data) if name.endswith(".bz2") else data)
+    account = Account()
+    file = Input(str(path), name, None, Source(name="yfcc", inputs=("x",), reader="table"))
+    rows = [row for table in readers.read(file, Extract(), account) for row in held(table).to_pylist()]
+    assert [
+        (row["url"], row["kind"], row["text"]) for row in sorted(rows, key=lambda row: (row["url"], row["kind"]))
+    ] == [
+        ("http://farm1.staticflickr.com/2/1_a.jpg", "caption", "On 100% wood,\nat night \u2605"),
+        ("http://farm1.staticflickr.com/2/1_a.jpg", "title", "The owl's eyes"),
+        ("http://farm1.staticflickr.com/2/2_a.jpg", "title", "IMG_1"),
+    ]
+    assert {row["page_url"] for row in rows} == {f"http://www.flickr.com/photos/7@N0/{photo}/" for photo in (1, 2)}
+    said = facts(rows[0])
+    assert (said["capture_device"], said["user_tags"], said["longitude"], said["is_video"]) == (
+        'Canon EOS "D"',
+        "owl,night bird",
+        -3.5,
+        0,
+    )
+    assert said["license_name"] == "Attribution License" and account.ledger().dropped == {"empty_text": 1}
+
+
+def test_the_tables_of_other_pools(tmp_path):
+    relaion = {
+        "url": [URL.format(1)],
+        "caption": ["c"],
+        "similarity": [0.3],
+        "hash": [-5],
+        "punsafe": [0.1],
+        "pwatermark": [0.2],
+    }
+    aesthetics = {
+        "URL": [URL.format(1)],
+        "TEXT": ["c"],
+        "WIDTH": [1.0],
+        "HEIGHT": [2.0],
+        "hash": [5],
+        "AESTHETIC_SCORE": [6.5],
+    }
+    multi = {"SAMPLE_ID": [1.0], "URL": [URL.format(1)], "TEXT": ["c"], "NSFW": [None], "LANGUAGE": ["nolang"]}
+    sbu = {"image_url": [URL.format(1)], "user_id": ["47889917@N08"], "caption": ["c"]}
+    recap = {"url": [URL.format(1)], "re_caption": ["a longer one"], "org_caption": ["c"], "sha256": ["ab" * 32], "key": ["000"],
+             "re_clip_score": [0.3]}  # fmt: skip
+    expected = {
+        "relaion": "similarity",
+        "aesthetics": "AESTHETIC_SCORE",
+        "multi": "LANGUAGE",
+        "sbu": "user_id",
+        "recap": "re_caption",
+    }
+    for name, columns in {
+        "relaion": relaion,
+        "aesthetics": aesthetics,
+        "multi": multi,
+        "sbu": sbu,
+        "recap": recap,
+    }.items():
+        (row,), _ = read(tmp_path / f"{name}.parquet", pa.table(columns))
+        assert (row["url"], row["text"], row["uid"]) == (URL.format(1), "c", pair_uid(URL.format(1), "c"))
+        assert expected[name] in facts(row) and row["known_sha256"] == ("ab" * 32 if name == "recap" else None)
+
+
 @pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "ndjson"])
-@pytest.mark.parametrize("packed", ["", ".gz", ".zst"])
+@pytest.mark.parametrize("packed", ["", ".gz", ".zst", ".bz2"])
 def test_text_formats_say_the_same(tmp_path, kind, packed):
     pairs = [{"url": URL.format(i), "text": f'say "{i}", \u00fc\n', "score": i / 4} for i in range(300)]
     if kind in ("csv", "tsv"):
@@ -196,7 +276,8 @@ def test_text_formats_say_the_same(tmp_path, kind, packed):
         data = b"\n\n".join(map(orjson.dumps, pairs))
     # Two members, as appending to a file makes them.
     half = data.index(b"\n", len(data) // 2)
-    pack = {"": bytes, ".gz": gzip.compress, ".zst": partial(pa.Codec("zstd").compress, asbytes=True)}[packed]
+    zstd = partial(pa.Codec("zstd").compress, asbytes=True)
+    pack = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".zst": zstd}[packed]
     rows, account = read(tmp_path / f"t.{kind}{packed}", pack(data[:half]) + pack(data[half:]))
     assert [(row["url"], row["text"]) for row in rows] == [(pair["url"], pair["text"].strip()) for pair in pairs]
     assert [facts(row)["score"] for row in rows] == [pair["score"] for pair in pairs] and not account.ledger().failed

@@ -44,6 +44,15 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path, 
     assert same["log.jsonl"] == (small_run / "log.jsonl").read_bytes() != other["log.jsonl"]
 
 
+def test_weights_that_are_no_numbers_are_said_though_no_loss_was_made_of_them(tmp_path, make_shards, job_on):
+    make_shards(tmp_path)
+    with pytest.raises(
+        TrainingError, match=r"weights .* are not finite after step 1, the last one; lower train.learning"
+    ):
+        loop.train(job_on(tmp_path, "runs/far", samples_seen=16, warmup=0, weight_decay=1e45))
+    assert not (tmp_path / "runs" / "far" / weights.WEIGHTS).exists()
+
+
 class Killed(BaseException):
     """Stands for the power going out."""
 
