@@ -340,6 +340,12 @@ class Dedup(Settings, frozen=True, kw_only=True):
     semantic_clusters: Limit = 0
     """k of the k-means that bounds the comparisons, at least: clusters that would be too large are split. 0: chosen from the
     number of images."""
+    evaluation_cosine: Literal["calibrated"] | float | None = None
+    """Images whose embedding by `semantic_model` has a cosine above it with that of an evaluation image are held by its set (DataComp:
+    0.604169 for the ISC model). `calibrated`: found on copies of evaluation images that are cropped, scaled, compressed, written over
+    and mirrored; the manifest says what it is. Null turns this off; bytes and perceptual hashes are compared at any rate."""
+    evaluation_recall: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.95
+    """Share of the planted copies that the calibrated cosine is to find."""
     keep: Literal["largest", "best_score", "oldest"] = "largest"
     """Who stands for images that are the same, after what the curated set has: the one with the longest shorter side; with the
     best score of `semantic_model`; or the one that the pool names first, files in the order of their names (Common Crawl's begin with
@@ -353,6 +359,10 @@ class Dedup(Settings, frozen=True, kw_only=True):
         if self.semantic_epsilon and not self.semantic_model:
             raise ValueError(
                 f"semantic_epsilon is {self.semantic_epsilon}, but semantic_model names no model of score.models"
+            )
+        if self.evaluation_cosine is not None and not self.semantic_model:
+            raise ValueError(
+                f"evaluation_cosine is {self.evaluation_cosine}, but semantic_model names no model of score.models"
             )
         if not self.exact and self.phash_distance >= 0:
             raise ValueError(

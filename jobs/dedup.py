@@ -8,16 +8,18 @@ import jobs  # noqa: F401 - before all others, see there
 # isort: split
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
+from dataclasses import replace
+from functools import cache, partial
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 
-from curate.duplicates import nodes, overlap, verdicts
+from curate import models
+from curate.duplicates import nodes, overlap, planted, verdicts
 from curate.images import generations
 from curate.recipe import Dedup, RecipeError
-from curate.store import Part, nearest
+from curate.store import Dataset, Part, nearest
 from jobs import clusters, components, engine
 
 RECORD = "record string"
@@ -36,15 +38,51 @@ def run(run: engine.Run) -> None:
     identity = settings.identity() | {"seed": run.recipe.seed, "max_pixels": run.recipe.download.max_pixels}
     plan = run.plan("duplicates", identity, inputs, images.part_names(), **marks)
 
+    target = run.dataset("duplicates")
+
+    @cache
+    def calibration() -> planted.Calibration | None:
+        return calibrated(run) if settings.evaluation_cosine == "calibrated" else None
+
     def launch(missing: list[str]) -> list[Part]:
-        held = overlap.held(run.recipe.evaluate.sets, run.recipe.download.max_pixels)
-        look = partial(nodes.nodes, source=source, held=held, distance=settings.phash_distance)
-        decide = partial(verdicts.decide_part, source=source, target=run.dataset("duplicates"), plan=plan)
+        look = partial(
+            nodes.nodes, source=source, held=held(run, calibration(), target), distance=settings.phash_distance
+        )
+        decide = partial(verdicts.decide_part, source=source, target=target, plan=plan)
         with ExitStack() as cached:
             every = persisted(engine.spark_rows(run.engines, look, images.part_names(), nodes.NODE), cached)
             return written(run.engines, judged(run, settings, source, every, cached), decide, missing)
 
-    run.make(plan, launch)
+    def finish() -> dict[str, Any]:
+        found = calibration()
+        return {"evaluation": msgspec.to_builtins(found)} if found else {}
+
+    run.make(plan, launch, finish)
+
+
+def held(run: engine.Run, calibration: planted.Calibration | None, target: Dataset) -> overlap.Held:
+    """What the evaluation sets hold; their embeddings are made here, by the model whose scores are compared."""
+    sets, pixels, cosine = run.recipe.evaluate.sets, run.recipe.download.max_pixels, run.recipe.dedup.evaluation_cosine
+    found = overlap.held(sets, pixels)
+    if calibration is not None:
+        cosine = calibration.cosine
+    if not sets or not isinstance(cosine, float):
+        return found
+    return replace(found, embedded=overlap.embed(sets, loaded(run), pixels, target, cosine))
+
+
+def calibrated(run: engine.Run) -> planted.Calibration | None:
+    recall, pixels = run.recipe.dedup.evaluation_recall, run.recipe.download.max_pixels
+    sets = run.recipe.evaluate.sets
+    return overlap.calibrated(sets, loaded(run), pixels, recall, run.recipe.seed) if sets else None
+
+
+def loaded(run: engine.Run) -> Any:
+    """The model that made the scores; ModelError when it is not what it was then."""
+    name = model(run)
+    revision = run.dataset(f"scores/{name}").require().plan.settings["revision"]
+    settings = next(one for one in run.recipe.score.models if one.name == name)
+    return models.load(settings, run.recipe.score.device, revision)
 
 
 def model(run: engine.Run) -> str:
@@ -57,7 +95,7 @@ def model(run: engine.Run) -> str:
 
 def judged(run: engine.Run, settings: Dedup, source: nodes.Source, every: Any, cached: ExitStack) -> Any:
     """A DataFrame of verdicts for the nodes `every`: each image that is dropped, its reason and representative."""
-    spark, free = run.engines.spark(), every.where("not held").drop("held")
+    spark, free = run.engines.spark(), every.where("held is null").drop("held")
     same = components.of(spark, clusters.hash_edges(spark, free, settings, source.images.require().ledger.kept))
     order = components.STANDING.format(order=components.ORDER[settings.keep])
     standing, like = persisted(spark.sql(order, free=free, same=same), cached), components.none(spark)

@@ -3,6 +3,8 @@
 Two images on both sides of a cluster's border are not compared: fewer and larger clusters miss less and cost more.
 """
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 
@@ -57,12 +59,7 @@ def centroids(vectors: np.ndarray, clusters: int, seed: int) -> np.ndarray:
 
     On a GPU where faiss sees one. Raises ImportError with the line that installs faiss.
     """
-    try:
-        import faiss
-    except ImportError as error:
-        raise ImportError(
-            "more than one semantic cluster needs faiss: pip install 'curate-pairs[faiss-cpu]'"
-        ) from error
+    faiss = library()
     kmeans = faiss.Kmeans(
         vectors.shape[1], min(clusters, len(vectors)), niter=20, seed=seed, spherical=True, gpu=faiss.get_num_gpus() > 0,
         min_points_per_centroid=1, max_points_per_centroid=max(POINTS, -(-len(vectors) // clusters)),
@@ -93,6 +90,15 @@ def assign(vectors: np.ndarray, centres: np.ndarray | None) -> np.ndarray:
     for start in range(0, len(vectors), _BLOCK):
         nearest[start : start + _BLOCK] = np.argmax(vectors[start : start + _BLOCK] @ centres.T, axis=1)
     return nearest
+
+
+def library() -> Any:
+    """faiss; ImportError with the line that installs it."""
+    try:
+        import faiss
+    except ImportError as error:
+        raise ImportError("embeddings are compared with faiss: pip install 'curate-pairs[faiss-cpu]'") from error
+    return faiss
 
 
 def _halves(packed: pa.BinaryArray) -> np.ndarray:

@@ -17,7 +17,7 @@ from curate.store import Dataset
 
 NODE = (
     "part string, image_uid string, curated boolean, side int, similarity double, seen string, sha256 string, phash long, "
-    "held boolean"
+    "held string"
 )
 VECTOR = "image_uid string, cluster int, embedding binary"
 FACTS = ("image_uid", "state", "curated", "width", "height", "sha256", "phash")
@@ -51,15 +51,18 @@ def nodes(part: str, source: Source, held: Held, distance: int) -> Iterator[pa.T
 
     curated: some living row is; side: the shorter one, in pixels (a banner has
     more pixels than the picture it was stretched from, and shows less); similarity: the best of its living rows, null without scores; seen:
-    where the pool names it first, as text that sorts so, null where that is not asked; phash: its 64 bits as int64; held: an
-    evaluation set has this image.
+    where the pool names it first, as text that sorts so, null where that is not asked; phash: its 64 bits as int64; held: how an
+    evaluation set was found to have this image (overlap.WAYS), null for others.
     """
     places = Places(part, source)
-    for rows in _living_rows(part, source, ("uid", *FACTS), ("state", "similarity_score")):
+    wanted = ("state", "similarity_score", *(["image_embedding"] if held.embedded else []))
+    for rows in _living_rows(part, source, ("uid", *FACTS), wanted):
         starts = _starts(rows)
         first = rows.take(starts)
         bits = hashes.parse(first["phash"].to_pylist())
-        similarity = pa.nulls(len(first), pa.float64())
+        similarity, embedded = pa.nulls(len(first), pa.float64()), None
+        if held.embedded:
+            embedded = embeddings.unit(_matrix(first))
         if source.scores:
             similarity = pa.array(np.maximum.reduceat(rows["similarity_score"].to_numpy().astype(np.float64), starts))
         yield pa.table(
@@ -72,7 +75,7 @@ def nodes(part: str, source: Source, held: Held, distance: int) -> Iterator[pa.T
                 "seen": places.first(rows["uid"].to_pylist(), starts),
                 "sha256": first["sha256"],
                 "phash": pa.array(bits.view(np.int64)),
-                "held": pa.array(held.has(first["sha256"].to_pylist(), bits, distance)),
+                "held": pa.array(held.found(first["sha256"].to_pylist(), bits, distance, embedded), pa.string()),
             }
         )
 
@@ -111,8 +114,7 @@ def vectors(part: str, source: Source, centres: np.ndarray | None) -> Iterator[p
     """
     for rows in _living_rows(part, source, ("image_uid", "state"), ("state", "image_embedding")):
         first = rows.take(_starts(rows))
-        column = first["image_embedding"].combine_chunks()
-        packed = embeddings.pack(column.flatten().to_numpy(zero_copy_only=False).reshape(len(first), -1))
+        packed = embeddings.pack(_matrix(first))
         cluster = embeddings.assign(embeddings.unpack(packed), centres)
         yield pa.table({"image_uid": first["image_uid"], "cluster": pa.array(cluster), "embedding": packed})
 
@@ -121,6 +123,12 @@ def sampled(part: str, source: Source, seed: int, share: float) -> Iterator[pa.T
     """The vectors of a share of a part's nodes, drawn by hash, for k-means."""
     for table in vectors(part, source, None):
         yield table.filter(pa.array(draw(seed, "dedup k-means", table["image_uid"].to_pylist()) < share))
+
+
+def _matrix(rows: pa.Table) -> np.ndarray:
+    """Embeddings of rows as float16, shape (n, width)."""
+    column = rows["image_embedding"].combine_chunks()
+    return column.flatten().to_numpy(zero_copy_only=False).reshape(len(rows), -1)
 
 
 def _living_rows(part: str, source: Source, images: tuple[str, ...], scores: tuple[str, ...]) -> Iterator[pa.Table]:

@@ -1,78 +1,119 @@
-"""Images of evaluation sets, which no training may see: their bytes' sha256 and their perceptual hashes."""
+"""Images of evaluation sets, which no training may see: by their bytes, by perceptual hash, and by embedding."""
 
-import csv
-import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
 
-import fsspec
 import numpy as np
-import pyarrow.parquet as pq
 import xxhash
+from PIL import Image
 
-from curate.duplicates import hashes
-from curate.images.decoding import ImageError
-from curate.images.inspecting import perceptual_hash
-from curate.recipe import EvaluationSet, RecipeError
+from curate.draw import draw
+from curate.duplicates import embeddings, hashes, planted
+from curate.images import held_out
+from curate.images.decoding import ImageError, decode
+from curate.recipe import EvaluationSet
+from curate.store import Dataset
+
+WAYS = ("sha256", "phash", "embedding")
+"""How an image is found to be one of an evaluation set; the first that finds it is told."""
+EMBEDDINGS = "evaluation-embeddings.npy"
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Embeddings of all evaluation images, in a file beside a dataset's parts: workers read it once each."""
+
+    dataset: Dataset
+    mark: str
+    cosine: float
+
+    def close(self, vectors: np.ndarray) -> np.ndarray:
+        """Whether each vector (float32, length 1) has a cosine above the threshold with some of them; bool, shape (n,)."""
+        index = _index(self.dataset.workdir, self.dataset.name, self.mark)
+        if not len(vectors) or not index.ntotal:
+            return np.zeros(len(vectors), bool)
+        return index.search(np.ascontiguousarray(vectors), 1)[0][:, 0] > self.cosine
 
 
 @dataclass(frozen=True)
 class Held:
-    """What evaluation sets hold, small enough for the memory of every worker: 72 bytes an image."""
+    """What evaluation sets hold, small enough for the memory of every worker: 72 bytes an image, and their embeddings."""
 
     sha256: frozenset[str] = frozenset()
     phash: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
+    embedded: Embedded | None = None
 
-    def has(self, sha256: Sequence[str], phash: np.ndarray, distance: int) -> np.ndarray:
-        """Whether each image is one of them, exactly or within `distance` bits (-1: exactly alone); bool, shape (n,)."""
-        same = np.fromiter((name in self.sha256 for name in sha256), dtype=bool, count=len(sha256))
-        return same | hashes.any_close(phash, self.phash, distance) if distance >= 0 else same
+    def found(
+        self, sha256: Sequence[str], phash: np.ndarray, distance: int, vectors: np.ndarray | None = None
+    ) -> np.ndarray:
+        """The first of WAYS in which each image is one of them, None for the others; object, shape (n,).
+
+        Hashes count within `distance` bits (-1: not at all), vectors where evaluation images are embedded.
+        """
+        found = np.full(len(sha256), None, object)
+        if vectors is not None and self.embedded:
+            found[self.embedded.close(vectors)] = "embedding"
+        if distance >= 0:
+            found[hashes.any_close(phash, self.phash, distance)] = "phash"
+        found[np.fromiter((name in self.sha256 for name in sha256), dtype=bool, count=len(sha256))] = "sha256"
+        return found
 
 
 def held(sets: Sequence[EvaluationSet], max_pixels: int) -> Held:
     """The hashes of all images of the sets. One that does not decode is known by its bytes alone."""
     exact, perceptual = set(), set()
-    for data in (data for one in sets for _, data in _images(one)):
-        exact.add(hashlib.sha256(data).hexdigest())
-        try:
-            perceptual.add(int(perceptual_hash(data, max_pixels), 16))
-        except ImageError:
-            continue
+    for one in sets:
+        for found in held_out.prints(held_out.images(one, held_out.paths(one)), max_pixels):
+            exact.add(found.sha256)
+            perceptual |= set() if found.phash is None else {found.phash}
     return Held(frozenset(exact), np.array(sorted(perceptual), dtype=np.uint64))
+
+
+def embed(sets: Sequence[EvaluationSet], clip: Any, max_pixels: int, target: Dataset, cosine: float) -> Embedded:
+    """Embeds the images of the sets that decode, by a loaded model, and lays them beside `target`'s parts as float16."""
+    pictures = (picture for one in sets for picture in _pictures(one, held_out.paths(one), max_pixels))
+    out = io.BytesIO()
+    np.save(out, planted.embedder(clip)(pictures).astype(np.float16))
+    target.put(EMBEDDINGS, out.getvalue())
+    return Embedded(target, xxhash.xxh3_128_hexdigest(out.getvalue()), cosine)
+
+
+def calibrated(
+    sets: Sequence[EvaluationSet], clip: Any, max_pixels: int, recall: float, seed: int
+) -> planted.Calibration | None:
+    """The threshold for a loaded model, from copies of evaluation images drawn by hash; None where no image decodes."""
+    named = [(one, path) for one in sets for path in held_out.paths(one)]
+    chance = draw(seed, "dedup calibration", [f"{one.name}/{path}" for one, path in named])
+    drawn = [named[place] for place in np.argsort(chance, kind="stable")[: planted.SAMPLE].tolist()]
+    pictures = [picture for one, path in drawn for picture in _pictures(one, [path], max_pixels)]
+    return planted.calibrate(pictures, planted.embedder(clip), recall) if pictures else None
 
 
 def fingerprint(one: EvaluationSet) -> str:
     """xxh3-128 over the bytes of a set's images in order: what of it decides which images overlap."""
     digest = xxhash.xxh3_128()
-    for name, data in _images(one):
+    for name, data in held_out.images(one, held_out.paths(one)):
         digest.update(f"{name}\0{len(data)}\0".encode())
         digest.update(data)
     return digest.hexdigest()
 
 
-def _images(one: EvaluationSet) -> Iterator[tuple[str, bytes]]:
-    """(path, bytes) of each image of a set, once, in alphabetical order. Raises RecipeError for what is not there."""
-    for name in sorted(set(_paths(one))):
-        yield name, _read(f"{one.images.rstrip('/')}/{name}", f"evaluate.sets: {one.name}: its table {one.table}")
+def _pictures(one: EvaluationSet, paths: Sequence[str], max_pixels: int) -> Iterator[Image.Image]:
+    for _, data in held_out.images(one, paths):
+        try:
+            yield decode(data, max_pixels)
+        except ImageError:
+            continue
 
 
-def _paths(one: EvaluationSet) -> list[str]:
-    data = _read(one.table, f"evaluate.sets: {one.name}")
-    if one.table.endswith(".parquet"):
-        table = pq.read_table(io.BytesIO(data))
-        columns, rows = table.column_names, lambda: table["path"].to_pylist()
-    else:
-        reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig")))
-        columns, rows = list(reader.fieldnames or ()), lambda: [row["path"] for row in reader]
-    if "path" not in columns:
-        raise RecipeError(f"evaluate.sets: {one.name}: {one.table} has the columns {columns}; one must be `path`")
-    return rows()
-
-
-def _read(path: str, who: str) -> bytes:
-    try:
-        with fsspec.open(path, "rb") as file:
-            return file.read()
-    except FileNotFoundError as error:
-        raise RecipeError(f"{who} names {path}, which is not there") from error
+@lru_cache(maxsize=1)
+def _index(workdir: str, name: str, mark: str) -> Any:
+    """All evaluation embeddings, compared exactly. `mark` is in the key: another run may have left others in the same place."""
+    dataset = Dataset(workdir, name)
+    vectors = embeddings.unit(np.load(io.BytesIO(dataset.fs.cat_file(dataset.path(EMBEDDINGS)))))
+    index = embeddings.library().IndexFlatIP(vectors.shape[1])
+    index.add(vectors)
+    return index

@@ -1,6 +1,6 @@
 """From clusters of images to what becomes of each pair."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 import pyarrow as pa
 
@@ -9,10 +9,14 @@ from curate.ledger import DROPPED, GONE, KEPT
 from curate.parts import annotate
 from curate.store import Dataset, Part, Plan
 
+VERDICT = ("reason", "representative", "found_by")
+"""What is said of an image that is dropped."""
+
 
 def decide_part(part: str, verdicts: pa.Table, *, source: Source, target: Dataset, plan: Plan) -> Part:
-    """Commits one part of `duplicates`, given the verdicts (columns image_uid, reason, representative) on its images."""
-    known = dict(_rows(verdicts))
+    """Commits one part of `duplicates`, given the verdicts (columns image_uid and VERDICT) on its images."""
+    said = zip(*(verdicts[name].to_pylist() for name in VERDICT), strict=True)
+    known = dict(zip(verdicts["image_uid"].to_pylist(), said, strict=True))
 
     def work(images: pa.Table, scores: pa.Table | None = None) -> pa.Table:
         return decide(images, living(images, scores), known)
@@ -20,24 +24,13 @@ def decide_part(part: str, verdicts: pa.Table, *, source: Source, target: Datase
     return annotate(part, inputs=source.inputs(("image_uid", "state"), ("state",)), target=target, plan=plan, work=work)
 
 
-def decide(images: pa.Table, alive: pa.ChunkedArray, verdicts: dict[str, tuple[str, str | None]]) -> pa.Table:
+def decide(images: pa.Table, alive: pa.ChunkedArray, verdicts: Mapping[str, tuple[str | None, ...]]) -> pa.Table:
     """The rows of `duplicates` for rows of `images`: a living row shares its image's fate, whatever its text."""
-    states, reasons, representatives = [], [], []
+    states, said = [], []
     for image, lives in zip(images["image_uid"].to_pylist(), alive.to_pylist(), strict=True):
-        reason, representative = verdicts.get(image, (None, image)) if lives else (None, None)
-        states.append((DROPPED if reason else KEPT) if lives else GONE)
-        reasons.append(reason)
-        representatives.append(representative)
-    return pa.table(
-        {
-            "uid": images["uid"],
-            "state": pa.array(states, pa.string()),
-            "reason": pa.array(reasons, pa.string()),
-            "representative": pa.array(representatives, pa.string()),
-        }
-    )
-
-
-def _rows(verdicts: pa.Table) -> Iterable[tuple[str, tuple[str, str | None]]]:
-    columns = (verdicts[name].to_pylist() for name in ("image_uid", "reason", "representative"))
-    return ((image, (reason, representative)) for image, reason, representative in zip(*columns, strict=True))
+        verdict = verdicts.get(image, (None, image, None)) if lives else (None, None, None)
+        states.append((DROPPED if verdict[0] else KEPT) if lives else GONE)
+        said.append(verdict)
+    columns = dict(zip(VERDICT, zip(*said, strict=True), strict=True)) if said else dict.fromkeys(VERDICT, ())
+    found = {name: pa.array(list(column), pa.string()) for name, column in columns.items()}
+    return pa.table({"uid": images["uid"], "state": pa.array(states, pa.string()), **found})

@@ -1,28 +1,19 @@
 """Evaluation sets: labelled images in a folder, described by a table with the columns path, label, text."""
 
 import hashlib
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import fsspec
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
 
-from curate import CurateError
+from curate.images import held_out
 from curate.images.decoding import ImageError, decode
-from curate.images.inspecting import perceptual_hash
+from curate.images.held_out import EvaluationError
 from curate.recipe import EvaluationSet
 
 COLUMNS = ("path", "label", "text")
-
-
-class EvaluationError(CurateError, RuntimeError):
-    """An evaluation that cannot be made or would not be honest; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +35,7 @@ class Sheet:
 
     def images(self) -> Iterator[tuple[str, bytes]]:
         """(path, bytes) of each image, in order. EvaluationError for one that is not there."""
-        for path in self.paths:
-            place = f"{self.settings.images.rstrip('/')}/{path}"
-            try:
-                with fsspec.open(place, "rb") as file:
-                    yield path, file.read()
-            except FileNotFoundError as error:
-                raise EvaluationError(f"evaluation set {self.settings.name}: {place} is not there") from error
+        return held_out.images(self.settings, self.paths)
 
 
 @dataclass(frozen=True)
@@ -72,7 +57,7 @@ def read(settings: EvaluationSet) -> Sheet:
 
     Raises EvaluationError for a table that is not there, lacks a column, is empty, or gives an image two labels.
     """
-    table = _table(settings)
+    table = held_out.table(settings, COLUMNS)
     rows = sorted({(row["path"], row["label"], row["text"]) for row in table.to_pylist()})
     if not rows:
         raise EvaluationError(f"evaluation set {settings.name}: {settings.table} has no rows")
@@ -91,14 +76,11 @@ def read(settings: EvaluationSet) -> Sheet:
 
 def prints(sheet: Sheet, max_pixels: int) -> Prints:
     """The hashes of a set's images. EvaluationError for an image that cannot be decoded: a set must be whole."""
-    sha256, phash = [], []
-    for path, data in sheet.images():
-        sha256.append(hashlib.sha256(data).hexdigest())
-        try:
-            phash.append(int(perceptual_hash(data, max_pixels), 16))
-        except ImageError as error:
-            raise EvaluationError(f"evaluation set {sheet.settings.name}: {path}: {error}") from error
-    return Prints(sheet.paths, tuple(sha256), np.array(phash, np.uint64))
+    found = list(held_out.prints(sheet.images(), max_pixels))
+    for one in found:
+        if one.phash is None:
+            raise EvaluationError(f"evaluation set {sheet.settings.name}: {one.path}: {one.problem}")
+    return Prints(sheet.paths, tuple(one.sha256 for one in found), np.array([one.phash for one in found], np.uint64))
 
 
 def pictures(sheet: Sheet) -> Iterator:
@@ -108,26 +90,6 @@ def pictures(sheet: Sheet) -> Iterator:
             yield decode(data)
         except ImageError as error:
             raise EvaluationError(f"evaluation set {sheet.settings.name}: {path}: {error}") from error
-
-
-def _table(settings: EvaluationSet) -> pa.Table:
-    try:
-        with fsspec.open(settings.table, "rb") as file:
-            data = io.BytesIO(file.read())
-        if settings.table.endswith(".parquet"):
-            table = pq.read_table(data)
-        else:
-            strings = dict.fromkeys(COLUMNS, pa.string())
-            convert = pyarrow.csv.ConvertOptions(column_types=strings, strings_can_be_null=False)
-            table = pyarrow.csv.read_csv(data, convert_options=convert)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise EvaluationError(f"evaluation set {settings.name}: {settings.table} cannot be read: {error}") from error
-    missing = [name for name in COLUMNS if name not in table.column_names]
-    if missing:
-        raise EvaluationError(
-            f"evaluation set {settings.name}: {settings.table} lacks {', '.join(missing)}; it has {table.column_names}"
-        )
-    return table.select(COLUMNS)
 
 
 def mark(described: Any) -> str:

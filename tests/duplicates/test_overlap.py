@@ -8,8 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from curate.duplicates import hashes, overlap
+from curate.images.held_out import EvaluationError
 from curate.images.inspecting import perceptual_hash
-from curate.recipe import EvaluationSet, RecipeError
+from curate.recipe import EvaluationSet
 
 
 def evaluation(folder, files: dict[str, bytes], table="set.csv", names=None) -> EvaluationSet:
@@ -33,10 +34,10 @@ def test_images_are_known_exactly_and_perceptually(tmp_path, picture_bytes, tabl
     assert hashlib.sha256(b"broken").hexdigest() in held.sha256 and len(held.phash) == 2
     bits = hashes.parse([perceptual_hash(data, 10**6) for data in (jpeg, again, other)])
     names = [hashlib.sha256(data).hexdigest() for data in (jpeg, again, other)]
-    assert held.has(names, bits, 4).tolist() == [True, True, False]
-    assert held.has(names, bits, -1).tolist() == [True, False, False]
-    assert overlap.Held().has(names, bits, 4).tolist() == [False] * 3
-    assert held.has([], np.zeros(0, np.uint64), 4).tolist() == []
+    assert held.found(names, bits, 4).tolist() == ["sha256", "phash", None]
+    assert held.found(names, bits, -1).tolist() == ["sha256", None, None]
+    assert overlap.Held().found(names, bits, 4).tolist() == [None] * 3
+    assert held.found([], np.zeros(0, np.uint64), 4).tolist() == []
 
 
 def test_the_fingerprint_follows_the_images(tmp_path, picture_bytes):
@@ -49,8 +50,8 @@ def test_the_fingerprint_follows_the_images(tmp_path, picture_bytes):
 
 def test_what_is_not_there_is_named(tmp_path):
     one = evaluation(tmp_path, {}, names=["lost.png"])
-    with pytest.raises(RecipeError, match=r"evaluate.sets: held: its table .* names .*lost.png, which is not there"):
+    with pytest.raises(EvaluationError, match=r"evaluation set held: .*lost.png, which .*set.csv names, is not there"):
         overlap.held([one], 10**6)
     (tmp_path / "set.csv").write_text("file,label\nx,y\n")
-    with pytest.raises(RecipeError, match="one must be `path`"):
+    with pytest.raises(EvaluationError, match=r"set.csv lacks path; it has \['file', 'label'\]"):
         overlap.fingerprint(one)

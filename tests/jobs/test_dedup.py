@@ -7,8 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from curate import schema, uid
-from curate.duplicates import nodes, overlap
+from curate import models, schema, uid
+from curate.duplicates import nodes, overlap, planted
+from curate.images.decoding import decode
 from curate.images.inspecting import perceptual_hash
 from curate.recipe import RecipeError, build
 from curate.store import Dataset, Plan, StoreError
@@ -18,9 +19,12 @@ PARTS = ("part-00000", "part-00001", "part-00002")
 WIDTH = 8
 
 
-def recipe(sets=(), seed=0, **changes):
+TEACHER = f"local-dir:{Path(__file__).resolve().parents[2] / 'demo' / 'teacher'}"
+
+
+def recipe(sets=(), seed=0, model="x", **changes):
     settings = {"phash_distance": 4, "semantic_model": "clip", "semantic_epsilon": 0.02} | changes
-    return build({"name": "t", "seed": seed, "extract": {"inputs": []}, "score": {"models": [{"name": "clip", "model": "x"}]},
+    return build({"name": "t", "seed": seed, "extract": {"inputs": []}, "score": {"models": [{"name": "clip", "model": model}]},
                   "dedup": settings, "evaluate": {"sets": list(sets)}})  # fmt: skip
 
 
@@ -39,19 +43,19 @@ def turned(vector, angle):
     return np.cos(angle) * vector + np.sin(angle) * other / np.linalg.norm(other)
 
 
-def write(workdir, rows, groups=8192):
+def write(workdir, rows, groups=8192, scorer=None):
     for row in rows:
         row |= {"uid": uid.pair_uid(row["url"], row["text"]), "image_uid": uid.image_uid(row["url"])}
     rows = sorted(rows, key=lambda row: (row["image_uid"], row["uid"]))
     for name, stage, make in (("images", "download", fetched), ("scores/clip", "score", scored)):
         data = Dataset(str(workdir), name)
-        plan = Plan(dataset=name, stage=stage, settings={}, inputs={}, parts=PARTS)
+        plan = Plan(dataset=name, stage=stage, settings=scorer or {}, inputs={}, parts=PARTS)
         data.begin(plan)
         for index, part in enumerate(PARTS):
             mine = [make(row) for row in rows if uid.part_of(row["image_uid"], len(PARTS)) == index]
             with data.write_part(part, plan.hash) as out:
                 for start in range(0, len(mine), groups):
-                    arrow = schema.load(name).arrow(embedding_width=WIDTH)
+                    arrow = schema.load(name).arrow(embedding_width=len(rows[0]["vector"]))
                     out.write(pa.Table.from_pylist(mine[start : start + groups], schema=arrow))
         data.commit(plan)
 
@@ -151,22 +155,44 @@ def test_planted_duplicates_end_where_they_should(engines, tmp_path):
 
 def test_evaluation_images_go_and_represent_nobody(engines, tmp_path, picture_bytes):
     (tmp_path / "held").mkdir()
-    (tmp_path / "held" / "1.png").write_bytes(picture_bytes("PNG", 1))
-    (tmp_path / "held" / "set.csv").write_text("path,label,text\n1.png,one,a one\n")
+    pictures = {f"{i}.png": picture_bytes("PNG", i) for i in (1, 2)}
+    for name, data in pictures.items():
+        (tmp_path / "held" / name).write_bytes(data)
+    (tmp_path / "held" / "set.csv").write_text("path,label,text\n1.png,one,a one\n2.png,two,a two\n")
     sets = [{"name": "held", "table": str(tmp_path / "held/set.csv"), "images": str(tmp_path / "held")}]
-    bits = int(perceptual_hash(picture_bytes("PNG", 1), 10**6), 16)
+    bits = int(perceptual_hash(pictures["1.png"], 10**6), 16)
+    clip = models.load(recipe(model=TEACHER).score.models[0], "cpu")
+    compressed, stranger = planted.embedder(clip)(
+        [planted.jpeg(decode(pictures["2.png"])), decode(picture_bytes("PNG", 9))]
+    )
     rows = [
-        *image("same-bytes", sha256=hashlib.sha256(picture_bytes("PNG", 1)).hexdigest()),
+        *image("same-bytes", sha256=hashlib.sha256(pictures["1.png"]).hexdigest()),
         *image("same-picture", phash=bits ^ 0b1111, size=(90, 90)),
         *image("neighbour", phash=bits ^ 0b11111111),
+        *image("compressed", vector=compressed),
         *image("other"),
     ]
-    write(tmp_path, rows)
-    overlapping = {"same-bytes 0", "same-picture 0"}
-    found = ends(run(engines, tmp_path, sets=sets, semantic_model=None, semantic_epsilon=0.0), rows)
-    assert {text for text, (_, reason, _) in found.items() if reason == "in_evaluation_set"} == overlapping
+    for row in rows:
+        row["vector"] = row["vector"] if row["text"] == "compressed 0" else -stranger
+    write(tmp_path, rows, scorer={"revision": models.identity(recipe(model=TEACHER).score.models[0])["revision"]})
+    changes = {
+        "sets": sets,
+        "model": TEACHER,
+        "semantic_epsilon": 0.0,
+        "evaluation_cosine": "calibrated",
+        "evaluation_recall": 1.0,
+    }
+    duplicates = run(engines, tmp_path, **changes)
+    overlapping = {"same-bytes 0": "sha256", "same-picture 0": "phash", "compressed 0": "embedding"}
+    found = ends(duplicates, rows)
+    assert {text for text, (_, reason, _) in found.items() if reason == "in_evaluation_set"} == set(overlapping)
     assert found["neighbour 0"] == ("kept", None, "neighbour") and found["other 0"][0] == "kept"
     assert all(found[text] == ("dropped", "in_evaluation_set", None) for text in overlapping)
+    texts = {row["uid"]: row["text"] for row in rows}
+    ways = {texts[r["uid"]]: r["found_by"] for r in pa.concat_tables(duplicates.batches()).to_pylist() if r["found_by"]}
+    assert ways == overlapping
+    calibration = duplicates.require().extra["evaluation"]
+    assert calibration["pictures"] == 2 and calibration["recall"] == 1.0 and -1 < calibration["cosine"] < 1
 
 
 def test_everything_off_drops_nothing_and_many_clusters_still_find_copies(engines, tmp_path):
