@@ -14,7 +14,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo extract match balance download score dedup select shard train evaluate report run web teacher metadata test test-long lint bench-match bench-worldwide bench-extract bench-download lowest clean
+.PHONY: help install demo extract match balance download score dedup select shard train evaluate report run web teacher metadata test test-long lint bench-match bench-worldwide bench-extract bench-download bench-select lowest clean
 
 help: ## list the targets in the order of the road
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -94,6 +94,9 @@ bench-extract: $(VENV)/.bench ## WAT read per CPU second against cc2dataset and 
 
 bench-download: $(VENV)/.all ## images had from a hostile web and images a second from an easy one, against img2dataset alone (CORPUS=folder)
 	$(BIN)/python benchmarks/download.py $(CORPUS)
+
+bench-select: $(VENV)/.all ## ten million pairs selected on local Spark: seconds and memory (CORPUS=folder)
+	$(BIN)/python benchmarks/selection.py $(CORPUS)
 
 lowest: ## an environment with every lower bound of pyproject.toml, and the tests in it
 	$(PYTHON) -m venv $(VENV)-lowest
