@@ -42,18 +42,59 @@ def balance(
     from jobs import engine, plan_balance
 
     settings = recipe.load(recipe_, overrides or [])
-    if json and not Path(json).absolute().parent.is_dir():
-        raise RecipeError(f"--json: there is no folder {Path(json).parent} to write {Path(json).name} into")
+    _check_place(json)
     ts = asked(t) if t is not None else [settings.balance.t]
     engines = engine.Engines()
     try:
         account = plan_balance.plan(engine.Run(settings, workdir, engines), ts)
     finally:
         engines.stop()
+    _write(json, account)
+    print_account(account)
+
+
+@app.command()
+def select(
+    recipe_: RecipeOption = "demo",
+    workdir: WorkdirOption = "workdirs/demo",
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grid", help="rule.limit=first:last:step or a comma list, as in low_similarity.min=0.2:0.35:0.01"
+        ),
+    ] = None,
+    presets: Annotated[bool, typer.Option("--presets", help="list the presets and kinds of rules, and stop")] = False,
+    json: Annotated[str | None, typer.Option("--json", help="write the numbers into this file")] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Sizes of the set over grids of thresholds, from one pass over the side tables. Changes nothing."""
+    from curate.commands import plan_select as told
+    from jobs import engine, plan_select
+
+    if presets:
+        told.print_presets()
+        return
+    settings = recipe.load(recipe_, overrides or [])
+    _check_place(json)
+    engines = engine.Engines()
+    try:
+        account = plan_select.plan(engine.Run(settings, workdir, engines), grid or [])
+    finally:
+        engines.stop()
+    _write(json, account)
+    told.print_account(account)
+
+
+def _check_place(json: str | None) -> None:
+    """RecipeError for a file that cannot be written, before the work."""
+    if json and not Path(json).absolute().parent.is_dir():
+        raise RecipeError(f"--json: there is no folder {Path(json).parent} to write {Path(json).name} into")
+
+
+def _write(json: str | None, account: dict[str, Any]) -> None:
     if json:
         with open(json, "wb") as file:
             file.write(msgspec.json.format(msgspec.json.encode(account), indent=1) + b"\n")
-    print_account(account)
 
 
 def asked(words: str) -> list[int]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from msgspec.structs import fields as fields_of
 from msgspec.structs import replace
 
 from curate.recipe import Branch, RecipeError, Rule, Score, Select
@@ -134,6 +135,14 @@ def _percent(limits: Rule) -> str:
 def _values(values) -> str:
     return ", ".join(str(value).lower() if isinstance(value, bool) else str(value)
                      for value in (values if isinstance(values, tuple) else (values,)))  # fmt: skip
+
+
+def limits_of(limits: Rule) -> str:
+    """The limits that a rule has, in words."""
+    fields = {field.name: field.default for field in fields_of(Rule)}
+    given = {name: value for name in fields if (value := getattr(limits, name)) not in (fields[name], {}, ())}
+    hidden = ("rule", "label", "missing", "branches")
+    return ", ".join(f"{name} {_values(value)}" for name, value in given.items() if name not in hidden)
 
 
 def kinds() -> dict[str, str]:
