@@ -4,6 +4,7 @@ Pages come in batches, and what they hold in columns: a row costs no Python obje
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -20,30 +21,39 @@ _ANY = 2**62
 """No limit."""
 
 
-class About(NamedTuple):
-    """What a page says of itself, and where it stands."""
+@dataclass
+class Pages:
+    """Pages of one file, by number: where each stands, and what some say of themselves, in a form that can be stored."""
 
-    url: str
-    base: str | None
-    robots: str | None
-    """Directives of its meta robots, as they are shown."""
-    lang: str | None
-    """Language that it declares, as it is shown."""
-    offset: int
-    """Of its record, in the file."""
+    urls: list[str] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
+    """Of their records, in the file."""
+    bases: dict[int, str] = field(default_factory=dict)
+    """As they are given."""
+    robots: dict[int, str] = field(default_factory=dict)
+    """Directives of their meta robots."""
+    langs: dict[int, str] = field(default_factory=dict)
+    """Languages that they declare."""
 
+    def add(self, url: str, offset: int, page: Page) -> None:
+        self.says(len(self.urls), page)
+        self.urls.append(url)
+        self.offsets.append(offset)
 
-def about(page: Page, url: str, offset: int) -> About:
-    """What a page says of itself, in a form that can be stored."""
-    lang = repaired(page.lang).strip()[:MAX_LANG] if page.lang else None
-    robots = repaired(page.robots)[:MAX_ROBOTS] if page.robots else None
-    return About(url, page.base, robots or None, lang or None, offset)
+    def says(self, number: int, page: Page) -> None:
+        """Notes what a page says of itself."""
+        if page.base is not None:
+            self.bases[number] = page.base
+        if page.robots and (robots := repaired(page.robots)[:MAX_ROBOTS]):
+            self.robots[number] = robots
+        if page.lang and (lang := repaired(page.lang).strip()[:MAX_LANG]):
+            self.langs[number] = lang
 
 
 class Batch(NamedTuple):
     """Pages of one file, their images in columns, and what else the records were."""
 
-    pages: Sequence[About]
+    pages: Pages
     images: Sequence[columns.Images]
     """Each image names its page by its place in `pages`."""
     read: int
@@ -84,19 +94,20 @@ class _Located(NamedTuple):
     bases: columns.Bases
 
 
-def _located(pages: Sequence[About]) -> _Located:
+def _located(pages: Pages) -> _Located:
     """Where pages stand, and what the addresses on them are relative to."""
     none = columns.Bases.of(columns.encoded([""]))
-    given = columns.encoded([page.url for page in pages])
-    found = columns.resolved(given, np.zeros(len(pages), np.int32), none, _ANY)
-    urls = [found.texts.text(i) for i in range(len(pages))]
-    bases: list[str | None] = list(urls)
+    given = columns.encoded(pages.urls)
+    found = columns.resolved(given, np.zeros(len(pages.urls), np.int32), none, _ANY)
+    shown, bases = dict[int, str](), dict[int, str | None]()
     for i in np.flatnonzero(found.states != resolving.OK).tolist():
-        urls[i], bases[i] = _odd(pages[i].url)
-    for i, page in enumerate(pages):
-        if page.base is not None and bases[i] is not None:
-            bases[i] = _based(page.base, bases[i])
-    return _Located(pa.array(urls, pa.string()), columns.Bases.of(columns.encoded([base or "" for base in bases])))
+        shown[i], bases[i] = _odd(pages.urls[i])
+    for i, base in pages.bases.items():
+        url = bases[i] if i in bases else found.texts.text(i)
+        if url is not None:
+            bases[i] = _based(base, url)
+    urls = found.texts.with_texts(shown).gathered()
+    return _Located(urls, columns.Bases.of(found.texts.with_texts({i: base or "" for i, base in bases.items()})))
 
 
 def _odd(url: str) -> tuple[str, str | None]:
@@ -108,7 +119,7 @@ def _odd(url: str) -> tuple[str, str | None]:
     return found, found
 
 
-def _based(given: str, url: str | None) -> str | None:
+def _based(given: str, url: str) -> str:
     """The base that a page on `url` gives, or `url` where it is none."""
     try:
         base = absolute(given, url)
@@ -143,21 +154,27 @@ def _paired(images: columns.Images, bases: columns.Bases, settings: Extract, cou
     )  # fmt: skip
     named = np.arange(count + 1, dtype=np.int32) * np.int32(32)
     return _Found(
-        _strings(named, uids[: 32 * count]),
-        _strings(named, image_uids[: 32 * count]),
-        _strings(url_at[: count + 1], urls[: url_at[count]]),
-        _strings(text_at[: count + 1], texts[: text_at[count]]),
+        columns.strings(named, uids[: 32 * count]),
+        columns.strings(named, image_uids[: 32 * count]),
+        columns.strings(url_at[: count + 1], urls[: url_at[count]]),
+        columns.strings(text_at[: count + 1], texts[: text_at[count]]),
         kinds[:count],
         pages[:count],
     )
 
 
-def _strings(offsets: np.ndarray, data: np.ndarray) -> pa.Array:
-    return pa.StringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(data))
+def _said(said: dict[int, str], count: int, on: np.ndarray) -> pa.Array:
+    """What the pages of rows say, where some of `count` pages say something."""
+    if not said:
+        return pa.nulls(len(on), pa.string())
+    place = np.full(count, -1, np.int32)
+    place[list(said)] = np.arange(len(said))
+    return pa.array(list(said.values()), pa.string()).take(pa.array(place[on], mask=place[on] < 0))
 
 
-def _table(found: _Found, pages: Sequence[About], urls: pa.Array, source: str, file: str) -> pa.Table:
+def _table(found: _Found, pages: Pages, urls: pa.Array, source: str, file: str) -> pa.Table:
     count, on = len(found.pages), pa.array(found.pages)
+    number = len(pages.urls)
     held = {
         "uid": found.uids,
         "image_uid": found.image_uids,
@@ -165,11 +182,11 @@ def _table(found: _Found, pages: Sequence[About], urls: pa.Array, source: str, f
         "text": found.texts,
         "kind": pa.array(KINDS).take(pa.array(found.kinds)),
         "page_url": urls.take(on),
-        "page_robots": pa.array([page.robots for page in pages], pa.string()).take(on),
-        "page_lang": pa.array([page.lang for page in pages], pa.string()).take(on),
+        "page_robots": _said(pages.robots, number, found.pages),
+        "page_lang": _said(pages.langs, number, found.pages),
         "source": pa.repeat(source, count),
         "crawl_file": pa.repeat(file, count),
-        "record_offset": pa.array([page.offset for page in pages], pa.int64()).take(on),
+        "record_offset": pa.array(pages.offsets, pa.int64()).take(on),
     }
     arrow = schema.load("pairs").arrow()
     arrays = [held[field.name] if field.name in held else pa.nulls(count, field.type) for field in arrow]

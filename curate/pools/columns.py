@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from curate.pools import resolving
+from curate.pools import pairing, resolving
 from curate.pools.addresses import absolute
 from curate.pools.pages import Found
 from curate.pools.resolving import ASK, BAD, NOT_HTTP, OK, TOO_LONG
@@ -26,6 +26,24 @@ class Texts(NamedTuple):
 
     def text(self, index: int) -> str:
         return bytes(self.data[self.starts[index] : self.ends[index]]).decode("utf-8", "surrogatepass")
+
+    def with_texts(self, others: dict[int, str]) -> "Texts":
+        """The same but for some."""
+        if not others:
+            return self
+        starts, ends, data = self.starts.copy(), self.ends.copy(), bytearray()
+        for i, text in others.items():
+            starts[i] = len(self.data) + len(data)
+            data += text.encode()
+            ends[i] = len(self.data) + len(data)
+        return Texts(np.concatenate((self.data, np.frombuffer(data, np.uint8))), starts, ends)
+
+    def gathered(self) -> pa.Array:
+        """An array of the texts, in which no half of a surrogate pair may be."""
+        offsets = np.concatenate(([0], np.cumsum(self.ends - self.starts))).astype(np.int32)
+        data = np.empty(offsets[-1], np.uint8)
+        pairing.gather(*self, data, offsets)
+        return strings(offsets, data)
 
     def part(self, first: int, last: int) -> "Texts":
         return Texts(self.data, self.starts[first:last], self.ends[first:last])
@@ -74,6 +92,11 @@ class Bases(NamedTuple):
         origins, folders = np.empty(len(texts.starts), np.int64), np.empty(len(texts.starts), np.int64)
         resolving.dissect(*texts, origins, folders)
         return cls(texts, origins, folders)
+
+
+def strings(offsets: np.ndarray, data: np.ndarray) -> pa.Array:
+    """An array of strings by its offsets and its bytes."""
+    return pa.StringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(data))
 
 
 def encoded(strings: Sequence[str]) -> Texts:

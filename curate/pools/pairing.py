@@ -95,6 +95,14 @@ def pair(address_of, text_of, url_starts, url_ends, text_starts, text_ends, page
     return row
 
 
+@compiled
+def gather(data, starts, ends, out, offsets):
+    """Writes texts `data[starts[i]:ends[i]]` one behind the other, each to where its offset says."""
+    data, out = uncounted(data), uncounted(out)
+    for i in range(len(starts)):
+        _copy(data, starts[i], ends[i], out, offsets[i])
+
+
 @njit
 def _copy(source, start, end, out, at):
     copy(np.uint64(out.ctypes.data) + np.uint64(at), np.uint64(source.ctypes.data) + np.uint64(start), end - start)

@@ -13,7 +13,6 @@ from curate.pools.candidates import Account
 _GZIP, _ZSTD, _LZ4, _PLAIN = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"WARC/1."
 RESPONSE, METADATA = int(WarcRecordType.response), int(WarcRecordType.metadata)
 WANTED = (RESPONSE, METADATA)
-ABOUT_HTML = b'"HTML-Metadata"'
 # Asked for by name, a header takes five times as long: as much as all that is done with a record here.
 _LENGTH, _URL = WarcHeader.CONTENT_LENGTH, WarcHeader.WARC_TARGET_URI
 MAX_ATTEMPTS = 1000
@@ -35,7 +34,7 @@ class Record(NamedTuple):
 def records(file: BinaryIO, name: str, limit: int, account: Account) -> Iterator[Record]:
     """Yields the response and metadata records of a seekable archive file.
 
-    Into the account go: `records` and `other_records` (requests, robots.txt, images ...) as notes; records that are
+    Into the account go: `records` and `other_records` (those of other types) as notes; records that are
     longer than `limit` bytes, cut off or unreadable as `bad_record`; and the places where the file is broken.
     Raises what the storage raises: a lost connection is no fault of the data.
     """
@@ -58,13 +57,8 @@ def records(file: BinaryIO, name: str, limit: int, account: Account) -> Iterator
                 else:
                     block = _block(raw, length)
                 inside = False
-                if block is None:
-                    continue
-                # Most records of a WAT are about requests and robots.txt.
-                if kind == RESPONSE or ABOUT_HTML in block:
+                if block is not None:
                     yield Record(kind == RESPONSE, _url(raw), last, block)
-                else:
-                    passed += 1
             _check_end(file, name, marker, last, account)
             return
         except (OSError, ValueError) as error:

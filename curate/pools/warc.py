@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from curate.pools import charsets, html
-from curate.pools.batches import About, Batch, about
+from curate.pools.batches import Batch, Pages
 from curate.pools.columns import columns
 from curate.pools.pages import BadRecord, Found, Page
 from curate.pools.records import Record
@@ -19,20 +19,19 @@ _ODD = re.compile(rb"-encoding:|content-type:.*content-type:|\n[ \t]|[^\r]\n|\r[
 
 def batch(records: Sequence[Record], limit: int) -> Batch:
     """The pages of response records."""
-    pages: list[About] = []
-    found = Found()
+    pages, found = Pages(), Found()
     others = bad = 0
     for record in records:
         try:
-            page = read(record.block, limit, len(pages), found)
+            page = read(record.block, limit, len(pages.urls), found)
         except BadRecord:
             bad += 1
             continue
         if page is None:
             others += 1
         else:
-            pages.append(about(page, record.url, record.offset))
-    return Batch(pages, [columns(found)], len(pages), others, bad)
+            pages.add(record.url, record.offset, page)
+    return Batch(pages, [columns(found)], len(pages.urls), others, bad)
 
 
 def read(block: bytes, limit: int, number: int, found: Found) -> Page | None:

@@ -3,7 +3,7 @@
 from curate.kernels import kept
 from curate.pools import batches, looking, pairing, scanning, warc, wat
 from curate.pools.candidates import Account
-from curate.pools.records import ABOUT_HTML, Record
+from curate.pools.records import Record
 from curate.recipe import Extract
 
 _URL = "http://a.example/"
@@ -21,7 +21,7 @@ def pages() -> None:
 
 def links() -> None:
     """What scans the links of WAT."""
-    wat.batch([Record(False, _URL, 0, b"{%s: {}}" % ABOUT_HTML)])
+    wat.batch([Record(False, _URL, 0, b"{%s: {}}" % wat.ABOUT_HTML)])
 
 
 def pages_kept() -> bool:

@@ -8,11 +8,12 @@ import numpy as np
 import orjson
 
 from curate.pools import addresses, json_bytes, scanning
-from curate.pools.batches import About, Batch, about
+from curate.pools.batches import Batch, Pages
 from curate.pools.columns import Images, Texts, columns
 from curate.pools.pages import ATTRIBUTES, METAS, BadRecord, Found, Page, directives, opengraph
-from curate.pools.records import ABOUT_HTML, Record
+from curate.pools.records import Record
 
+ABOUT_HTML = b'"HTML-Metadata"'
 _HTML = ("Envelope", "Payload-Metadata", "HTTP-Response-Metadata", "HTML-Metadata")
 _LANG = ("html@/lang", "html@/xml:lang")
 _NAMES = [name.decode() for name in scanning.NAMES]
@@ -33,23 +34,22 @@ def batch(records: Sequence[Record]) -> Batch:
     scanning.scan(data, starts, kinds, links, texts, metas, bases, counts)
     links, texts, metas = links[: counts[0]], texts[: counts[1]], metas[: counts[2]]
     found = Found()
-    pages = [About(record.url, None, None, None, record.offset) for record in records]
+    pages = Pages([record.url for record in records], [record.offset for record in records])
     named = _named_of(data, metas)
     for number in sorted({*named, *np.flatnonzero(bases[:, 0] >= 0).tolist()}):
         start, end = bases[number].tolist()
-        page = _page(_text(data, start, end) if start >= 0 else None, named.get(number, []), number, found)
-        pages[number] = about(page, records[number].url, records[number].offset)
+        base = _text(data, start, end) if start >= 0 else None
+        pages.says(number, _page(base, named.get(number, []), number, found))
     bad = 0
     for number in np.flatnonzero(kinds == scanning.ODD).tolist():
-        record = records[number]
         try:
-            odd = read(record.block, number, found)
+            odd = read(records[number].block, number, found)
         except BadRecord:
             bad += 1
             continue
         if odd is not None:
             kinds[number] = scanning.PAGE
-            pages[number] = about(odd, record.url, record.offset)
+            pages.says(number, odd)
     images = [_images(data, links, texts), columns(found)]
     count = int((kinds == scanning.PAGE).sum())
     return Batch(pages, images, count, len(records) - count - bad, bad)
@@ -93,9 +93,12 @@ def _named_of(data: np.ndarray, metas: np.ndarray) -> dict[int, list[tuple[str, 
 
 def _page(base: str | None, named: Sequence[tuple[str, str]], number: int, found: Found) -> Page:
     """A page by its metas; the images that it is shared with go into `found`."""
-    opengraph(named, number, found)
-    robots = directives([meta for meta in named if meta[0] in METAS])
-    return Page(base, robots, next((content for name, content in named if name in _LANG), None))
+    shared = [meta for meta in named if meta[0].startswith("og:")]
+    if shared:
+        opengraph(shared, number, found)
+    robots = [meta for meta in named if meta[0] in METAS]
+    lang = next((content for name, content in named if name in _LANG), None)
+    return Page(base, directives(robots) if robots else None, lang)
 
 
 def _images(data: np.ndarray, links: np.ndarray, texts: np.ndarray) -> Images:

@@ -236,6 +236,48 @@ def test_a_large_corrupt_member_costs_itself(read):
     assert places(account) == [len(parts[0])]
 
 
+def test_notes_of_records_before_and_behind_a_break_are_all_there(read):
+    parts = members([record(b"software: x", "warcinfo"), THREE[0], record(b"GET /", "request"), THREE[1], THREE[2]])
+    parts[3] = parts[3][:40] + bytes(20) + parts[3][60:]
+    rows, account = read(b"".join(parts))
+    assert texts(rows) == ["number 0", "number 2"]
+    assert account.failed == {"bad_record": 1}
+    notes = {"records": 4, "other_records": 2, "pages": 2, "images": 2}
+    assert account.notes == {"files": 1, **notes, "broken_files": 1, "broken_places": 1}
+
+
+def test_a_record_cut_off_counts_as_one_that_was_seen(read):
+    parts = [record(b"x", "warcinfo"), THREE[0], THREE[1][:-50]]
+    rows, account = read(b"".join(parts), "x.warc")
+    assert texts(rows) == ["number 0"]
+    assert account.failed == {"bad_record": 1}
+    notes = {
+        "files": 1,
+        "records": 3,
+        "other_records": 1,
+        "pages": 1,
+        "images": 1,
+        "broken_files": 1,
+        "broken_places": 1,
+    }
+    assert account.notes == notes
+
+
+def test_metadata_about_other_things_is_counted_and_read_no_further(read):
+    about = [
+        b"fetchTimeMs: 12",
+        b"{",
+        b"",
+        b'{"Envelope":{"Payload-Metadata":{"HTTP-Request-Metadata":{}}}}',
+        b"\xff" * 99,
+    ]
+    link = links({"path": "IMG@/src", "url": "a.jpg", "alt": "A"})
+    rows, account = read(archive(*(record(block, "metadata") for block in about), link))
+    assert texts(rows) == ["A"]
+    assert account.notes == {"files": 1, "records": 6, "other_records": 5, "pages": 1, "images": 1}
+    assert not account.failed
+
+
 def test_junk_between_members_is_stepped_over(read):
     parts = members(THREE)
     rows, account = read(parts[0] + b"junk" * 500 + parts[1] + parts[2])

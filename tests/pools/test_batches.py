@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate import schema
-from curate.pools import batches, resolving, wat
-from curate.pools.batches import About, Batch
+from curate.pools import batches, json_bytes, resolving, scanning, wat
+from curate.pools.batches import Batch, Pages
 from curate.pools.candidates import Account
 from curate.pools.columns import Bases, columns, encoded, resolved
-from curate.pools.pages import BadRecord, Found
+from curate.pools.pages import BadRecord, Found, Page
 from curate.pools.records import Record
 from curate.pools.resolving import ASK
 from curate.recipe import Extract
@@ -39,9 +39,9 @@ PAGE = st.tuples(ADDRESS.map("http://h.x/".__add__) | ADDRESS, st.none() | ADDRE
 @settings(max_examples=150, deadline=None)
 @given(st.lists(PAGE, min_size=1, max_size=4))
 def test_a_batch_says_what_its_pages_say_one_by_one(pages):
-    found, abouts, wanted, one = Found(), [], [], Account()
+    found, abouts, wanted, one = Found(), Pages(), [], Account()
     for number, (url, base, images) in enumerate(pages):
-        abouts.append(About(url, base, None, None, number))
+        abouts.add(url, number, Page(base, None, None))
         for addresses, texts in images:
             found.add(number, addresses, texts)
         plain = [page_rows.Image(tuple(addresses), tuple(texts)) for addresses, texts in images]
@@ -52,6 +52,66 @@ def test_a_batch_says_what_its_pages_say_one_by_one(pages):
     rows = [tuple(row.values()) for table in tables for row in schema.load("pairs").hold(table).to_pylist()]
     assert rows == [tuple(row) for row in wanted]
     assert account.ledger() == one.ledger()
+
+
+def test_each_page_says_its_own():
+    """Pages whose URL is odd, or who say nothing of themselves, between others that do."""
+    found, pages = Found(), Pages()
+    given = [
+        ("http://a.x/p", Page(None, None, "de")),
+        ("HTTP://B.X:80/q#r", Page(None, "noai", None)),
+        ("no address", Page(None, None, None)),
+        ("http://c.x/é", Page("/deep/", None, " fr\0 ")),
+        ("", Page("http://d.x/e/", "none", "\ud83d")),
+        ("http://f.x/g", Page("http://[", None, "")),
+    ]
+    for number, (url, page) in enumerate(given):
+        pages.add(url, 10 * number, page)
+        found.add(number, ["i.jpg"], [("alt", str(number))])
+    account = Account()
+    batch = Batch(pages, [columns(found)], 6, 0, 0)
+    rows = [row for table in batches.tables(batch, "warc", "f", Extract(), account) for row in table.to_pylist()]
+    names = ("text", "url", "page_url", "page_robots", "page_lang", "record_offset")
+    assert [tuple(row[name] for name in names) for row in rows] == [
+        ("0", "http://a.x/i.jpg", "http://a.x/p", None, "de", 0),
+        ("1", "http://b.x/i.jpg", "http://b.x/q", "noai", None, 10),
+        ("3", "http://c.x/deep/i.jpg", "http://c.x/%C3%A9", None, "fr\ufffd", 30),
+        ("5", "http://f.x/i.jpg", "http://f.x/g", None, None, 50),
+    ]
+    assert account.failed == {"bad_url": 2}
+
+
+@pytest.mark.parametrize(
+    "brackets", ["}" * 70, "{[" * 70, '"' + "}" * 200 + '"', '"\\""', '"' + "x" * 62 + '\\"}"', '"' + "x" * 150 + '"']
+)
+@pytest.mark.parametrize("before", range(0, 70, 7))
+def test_what_is_passed_over_ends_where_it_ends(brackets, before):
+    """Objects that are skipped by blocks, with strings, escapes and brackets at every place of a block."""
+    other = {"path": "A@/href", "x" * before: brackets, "deep": [{"a": [brackets, {}]}, "]}"]}
+    links = [
+        other,
+        {"path": "IMG@/src", "url": "a.jpg", "alt": "A"},
+        other,
+        {"path": "IMG@/src", "url": "b.jpg", "alt": "B"},
+    ]
+    block = orjson.dumps(
+        {"Container": {"y" * before: brackets, "z": [[[{"b": brackets}]]]}} | envelope({"Links": links})
+    )
+    assert tables_of(block, "scan") == tables_of(block, "patient")
+    assert len(tables_of(block, "scan")[0]) == 2
+    data = np.frombuffer(bytearray(block + bytes(json_bytes.PADDING)), np.uint8)
+    kinds = scan_alone(data, len(block))
+    assert kinds == scanning.PAGE
+    # A record that is cut off anywhere is none, though bytes of another stand behind it.
+    for cut in range(1, 200, 13):
+        assert scan_alone(data, len(block) - cut) == scanning.ODD
+
+
+def scan_alone(data, end):
+    rooms = [np.empty((len(data), width), np.int32) for _, width in scanning.ROOM]
+    kinds = np.empty(1, np.int8)
+    scanning.scan(data.copy(), np.array([0, end]), kinds, *rooms, np.empty((1, 2), np.int64), np.zeros(3, np.int64))
+    return kinds[0]
 
 
 @pytest.mark.parametrize(
@@ -171,8 +231,11 @@ def tables_of(block: bytes, how: str):
     else:
         found = Found()
         page = wat.read(block, 0, found)
-        pages = [] if page is None else [batches.about(page, record.url, record.offset)]
-        batch = Batch(pages, [columns(found)], len(pages), 1 - len(pages), 0)
+        pages = Pages()
+        if page is not None:
+            pages.add(record.url, record.offset, page)
+        count = len(pages.urls)
+        batch = Batch(pages, [columns(found)], count, 1 - count, 0)
     account = Account()
     rows = [row for table in batches.tables(batch, "wat", "f", Extract(), account) for row in table.to_pylist()]
     # The images that a page is shared with come last the patient way, and after the batch's other images in a scan.

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from curate.pools import wat
-from curate.pools.pages import KINDS, BadRecord, Found
+from curate.pools.pages import KINDS, BadRecord, Found, Page
 from curate.pools.records import Record
 from tests.archives import envelope, images_of
 
@@ -22,7 +22,8 @@ def read(block: bytes, how: str):
         raise BadRecord("counted")
     assert batch.read + batch.others == 1
     images = [pair for images in batch.images for pair in pairs_of(images)]
-    return (batch.pages[0] if batch.read else None), images
+    said = (said.get(0) for said in (batch.pages.bases, batch.pages.robots, batch.pages.langs))
+    return (Page(*said) if batch.read else None), images
 
 
 def pairs_of(images):
