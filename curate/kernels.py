@@ -81,6 +81,16 @@ def load64(typingctx: Any, address: Any) -> Any:
 
 
 @intrinsic
+def pointer(typingctx: Any, address: Any) -> Any:
+    """An address as a pointer, for `numba.carray`: an array that owns nothing is passed on without counting who holds it."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _at(builder, args[0], _I8)
+
+    return types.voidptr(types.uintp), generate
+
+
+@intrinsic
 def copy(typingctx: Any, target: Any, source: Any, length: Any) -> Any:
     """memcpy."""
 

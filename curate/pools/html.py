@@ -2,15 +2,10 @@
 
 from typing import Any
 
-from curate.pools import addresses, looking, nesting
+from curate.pools import addresses, looking, nesting, reducing
+from curate.pools.html_elements import LAZY, SRCSETS
 from curate.pools.pages import CODES, METAS, OG_IMAGES, OG_TITLE, BadRecord, Found, Page, directives, opengraph
 
-LAZY = (
-    "data-src", "data-original", "data-lazy-src", "data-lazy", "data-ll-src", "data-echo", "data-actualsrc",
-    "data-img-src", "data-defer-src",
-)  # fmt: skip
-"""Where scripts that load images late keep the address; the first one that an image has counts."""
-SRCSETS = ("srcset", "data-srcset", "data-lazy-srcset")
 FIGURES = frozenset(["figure", "mediaobject", "wp-caption"])
 """Classes of elements that are a `<figure>` under an older name: DocBook's, Bootstrap's and WordPress's."""
 MAX_CLIMB = 6
@@ -25,6 +20,12 @@ _ALT, _TITLE, _IMAGE_TITLE, _FIGCAPTION = (CODES[kind] for kind in ("alt", "titl
 def read(html: bytes, number: int, found: Found) -> Page:
     """The page of an HTML text (UTF-8), its images into `found`. Raises BadRecord for one that would take the parser out of
     time or memory."""
+    captions = b"aption" in html or b"APTION" in html
+    return parsed(reducing.reduced(html, captions), captions, number, found)
+
+
+def parsed(html: bytes, captions: bool, number: int, found: Found) -> Page:
+    """The same of a page that is parsed as it stands; `captions` says whether it may have some."""
     from selectolax.lexbor import LexborHTMLParser, SelectolaxError
 
     nesting.check(html, looking.tags(html))
@@ -32,11 +33,11 @@ def read(html: bytes, number: int, found: Found) -> Page:
         tree = LexborHTMLParser(html)
         # Lists of one tag take half the time of a selector.
         images, metas, bases = tree.tags("img"), tree.tags("meta"), tree.tags("base")
-        captions = _captions(tree) if images and (b"aption" in html or b"APTION" in html) else None
+        captioned = _captions(tree) if images and captions else None
         sources = _sources(tree) if images and tree.tags("source") else None
     except SelectolaxError as error:
         raise BadRecord(f"HTML: {error}") from error
-    _images(images, number, sources, captions, found)
+    _images(images, number, sources, captioned, found)
     base = next((href for node in bases if (href := node.attributes.get("href")) is not None), None)
     declared = tree.root.attributes if tree.root is not None else {}
     robots, shared = _said(metas)
