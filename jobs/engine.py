@@ -224,13 +224,11 @@ def spark_parts(
 
 def spark_rows(engines: Engines, function: Callable[[str], Any], parts: Sequence[str], columns: str) -> Any:
     """A Spark DataFrame of what `function` makes of each part, an Arrow table or several; `columns` in Spark's DDL."""
-    names, function = list(parts), errors.marked(function)
+    names, tables = list(parts), errors.marked_tables(function)
 
     def task(batches: Iterator[Any]) -> Iterator[Any]:
-        for batch in batches:
-            for i in batch.column("id").to_pylist():
-                for table in [made] if hasattr(made := function(names[i]), "to_batches") else made:
-                    yield from table.to_batches()
+        for i in (i for batch in batches for i in batch.column("id").to_pylist()):
+            yield from (found for table in tables(names[i]) for found in table.to_batches())
 
     return engines.spark().range(0, len(names), 1, max(len(names), 1)).mapInArrow(task, columns)
 

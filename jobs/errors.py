@@ -32,6 +32,20 @@ def marked(function: Callable[..., Any]) -> Callable[..., Any]:
     return work
 
 
+def marked_tables(function: Callable[..., Any]) -> Callable[..., Iterator[Any]]:
+    """The same for a function that makes an Arrow table, or yields several."""
+
+    @wraps(function)
+    def work(*args: Any) -> Iterator[Any]:
+        try:
+            made = function(*args)
+            yield from [made] if hasattr(made, "to_batches") else made
+        except CurateError as error:
+            raise RuntimeError(f"{MARK}{json.dumps(str(error))}{MARK}") from error
+
+    return work
+
+
 @contextmanager
 def unwrapped() -> Iterator[None]:
     """Raises WorkerError in place of an engine's error that a worker's expected error is in; others pass as they are."""

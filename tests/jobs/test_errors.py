@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import pyarrow as pa
 import pytest
 
 from curate.ledger import Ledger
@@ -38,6 +39,13 @@ def test_rows_and_groups_say_it_too(engines):
 
     with pytest.raises(errors.WorkerError, match="remove it"), errors.unwrapped():
         engine.spark_rows(engines, rows, ["part-00000"], "n int").collect()
+
+    def one_by_one(name: str):
+        yield pa.table({"n": pa.array([1], pa.int32())})
+        raise StoreError(SAID)
+
+    with pytest.raises(errors.WorkerError, match="remove it"), errors.unwrapped():
+        engine.spark_rows(engines, one_by_one, ["part-00000"], "n int").collect()
 
     def group(table, name: str) -> str:
         raise StoreError(SAID)
