@@ -5,6 +5,7 @@ import copy
 import pytest
 
 from curate import recipe
+from curate.house import folder
 from curate.recipe import RecipeError
 
 SMALL = {"name": "small", "extract": {"inputs": ["a.warc.gz"]}, "score": {"models": [{"name": "clip", "model": "m"}]}}
@@ -69,7 +70,7 @@ def test_overrides_are_dotted(tmp_path):
 
 
 def test_every_recipe_that_ships_loads():
-    for file in recipe.folder("recipes").iterdir():
+    for file in folder("recipes").iterdir():
         assert recipe.load(file.name).name == file.name.removesuffix(".yaml")
     with pytest.raises(RecipeError, match="did you mean 'demo'"):
         recipe.load("demoo")

@@ -1,0 +1,48 @@
+"""Which models and scorers say something of a pair."""
+
+from typing import ClassVar, Literal
+
+from curate.scores.settings import AnyScorer, Scorer
+from curate.settings import Count, Name, Settings
+
+
+class Model(Settings, frozen=True, kw_only=True):
+    """A CLIP-like model: a name that open_clip knows with a tag or checkpoint, or a folder with model and tokenizer."""
+
+    runtime: ClassVar[tuple[str, ...]] = ("batch_size",)
+
+    name: Name
+    model: str
+    """open_clip's name (`ViT-B-32`), or `local-dir:PATH` of a folder with `open_clip_config.json` and weights."""
+    pretrained: str | None = None
+    """open_clip's tag (`openai`), or the path of a checkpoint."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    batch_size: Count = 256
+
+
+class Score(Settings, frozen=True, kw_only=True):
+    runtime: ClassVar[tuple[str, ...]] = ("workers", "device", "threads")
+
+    models: tuple[Model, ...] = ()
+    scorers: tuple[AnyScorer, ...] = ()
+    """Further facts, each a table `scores/<name>` of its own (`{scorer: pixels}`); see `curate.scores.settings`."""
+    npz: bool = False
+    """Whether the models' embeddings also lie beside each part as `.npz`, float16, under DataComp's keys (`b32_img`, `b32_txt`)."""
+    device: str = "auto"
+    """`auto` takes CUDA where present."""
+    workers: Count = 1
+    threads: Count = 2
+    """In each worker, that decode images and make them ready while the models compute."""
+
+    def __post_init__(self) -> None:
+        names = self.names()
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"two of models and scorers are called {twice[0]!r}; give one of them another name")
+
+    def all(self) -> list["Model | Scorer"]:
+        """Models and scorers, in order: a table each."""
+        return [*self.models, *self.scorers]
+
+    def names(self) -> list[str]:
+        """What the tables of this stage are called, after `scores/`, in order."""
+        return [one.name for one in self.all()]

@@ -1,0 +1,56 @@
+"""The whole recipe, and the stages that its sections are named after."""
+
+from curate.recipe.choosing import Dedup, Select, Shard
+from curate.recipe.images import Download
+from curate.recipe.pools import Extract
+from curate.recipe.proving import Evaluate, Report, Train
+from curate.recipe.scoring import Score
+from curate.recipe.texts import Balance, Match
+from curate.settings import Name, Settings
+from curate.store import nearest
+
+
+class Recipe(Settings, frozen=True, kw_only=True):
+    """The whole tree. Sections are named after the stages."""
+
+    name: Name
+    extract: Extract
+    seed: int = 0
+    match: Match = Match()
+    balance: Balance = Balance()
+    download: Download = Download()
+    score: Score = Score()
+    dedup: Dedup = Dedup()
+    select: Select = Select(preset="basic")
+    shard: Shard = Shard()
+    train: Train = Train()
+    evaluate: Evaluate = Evaluate()
+    report: Report = Report()
+
+    def __post_init__(self) -> None:
+        from curate.selection.resolving import resolve
+
+        # A misspelt rule is said before a crawl is read, not days later when its stage begins.
+        resolve(self.select, self.score)
+        finders = [scorer.name for scorer in self.score.scorers if scorer.word == "faces"]
+        if self.shard.blur_faces is not None and self.shard.blur_faces not in finders:
+            raise ValueError(
+                f"shard.blur_faces: no scorer of faces is called {self.shard.blur_faces!r}: "
+                + (nearest(self.shard.blur_faces, finders) if finders else "add `{scorer: faces}` to score.scorers")
+            )
+        for lang in self.balance.t_of if "all" not in self.match.languages else ():
+            if lang not in self.match.languages:
+                raise ValueError(
+                    f"balance.t_of: {lang!r} is none of match.languages: {nearest(lang, self.match.languages)}"
+                )
+        if self.train.online_balance and not self.balance.online:
+            raise ValueError(
+                "train.online_balance draws from all matched pairs, and balance.online is false: they would be drawn twice. "
+                "Set balance.online to true, or train.online_balance to false"
+            )
+
+
+STAGES = (
+    "extract", "match", "balance", "download", "score", "dedup", "select", "shard", "train", "evaluate", "report",
+)  # fmt: skip
+"""The road, in order. Recaptioning has its place between dedup and select."""
