@@ -7,8 +7,6 @@ the first stage with something to do asks for them and kept for the whole comman
 import argparse
 import logging
 import os
-import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -23,17 +21,12 @@ from curate import recipe as recipes
 from curate.ledger import Ledger
 from curate.recipe import Recipe
 from curate.store import Dataset, Manifest, Part, Plan
-from jobs import errors
+from jobs import errors, java
 
 LOG4J = Path(__file__).resolve().parent / "log4j2.properties"
 WARM, WARM_ALWAYS = "CURATE_WARM", "match"
 """Environment variable of Spark's workers: what they are forked with, see `jobs.workers`; and what they are where nobody says."""
 PartFunction = Callable[[str], Part]
-JAVA_HELP = (
-    "Spark needs Java 17 or 21, and `java` is {found}. Install it: on Debian or Ubuntu\n"
-    "    apt-get install openjdk-17-jre-headless\n"
-    "on macOS `brew install openjdk@17`; then run the same command again."
-)
 
 
 class EngineError(CurateError, RuntimeError):
@@ -158,17 +151,6 @@ def progress(dataset: str, ledger: Ledger, note: str) -> None:
 # -- Spark
 
 
-def java_problem() -> str | None:
-    """What is wrong with Java here, as an instruction; None when Spark can run."""
-    home = os.environ.get("JAVA_HOME")
-    binary = f"{home}/bin/java" if home else shutil.which("java")
-    if not binary or not os.path.exists(binary):
-        return JAVA_HELP.format(found="not on this machine")
-    said = subprocess.run([binary, "-version"], capture_output=True, text=True, check=False).stderr
-    number = said.split('"')[1].split(".")[0] if '"' in said else "?"
-    return None if number.isdigit() and int(number) >= 17 else JAVA_HELP.format(found=f"version {number}")
-
-
 def _attach_spark(warm: Collection[str]) -> tuple[Any, bool]:
     try:
         from pyspark.sql import SparkSession
@@ -180,7 +162,7 @@ def _attach_spark(warm: Collection[str]) -> tuple[Any, bool]:
     builder = SparkSession.builder.appName("curate")
     # spark-submit and SPARK_REMOTE bring their own master; only without either is a local one started.
     if "SPARK_REMOTE" not in os.environ and "PYSPARK_GATEWAY_PORT" not in os.environ:
-        problem = java_problem()
+        problem = java.problem()
         if problem:
             raise EngineError(problem)
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)

@@ -8,7 +8,7 @@ from typing import Any
 from curate.images import generations
 from curate.recipe import Recipe
 from curate.store import PLAN, Dataset
-from jobs import engine
+from jobs import engine, java
 
 SPARK = ("extract", "match", "balance", "dedup", "select")
 """Stages that run on Spark."""
@@ -53,7 +53,7 @@ def datasets(recipe: Recipe, stage: str) -> list[str]:
 def check(recipe: Recipe, workdir: str, stages: Iterable[str]) -> None:
     """What must be there before the first stage starts: a missing Java is said now, not after an hour."""
     if any(stage in SPARK and not is_done(recipe, workdir, stage) for stage in stages):
-        problem = engine.java_problem()
+        problem = java.problem()
         if problem:
             raise engine.EngineError(problem)
 
