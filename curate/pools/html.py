@@ -4,7 +4,18 @@ from typing import Any
 
 from curate.pools import addresses, looking, nesting, reducing
 from curate.pools.html_elements import LAZY, SRCSETS
-from curate.pools.pages import CODES, METAS, OG_IMAGES, OG_TITLE, BadRecord, Found, Page, directives, opengraph
+from curate.pools.pages import (
+    ATTRIBUTES,
+    CODES,
+    METAS,
+    OG_IMAGES,
+    OG_TITLE,
+    BadRecord,
+    Found,
+    Page,
+    directives,
+    opengraph,
+)
 
 FIGURES = frozenset(["figure", "mediaobject", "wp-caption"])
 """Classes of elements that are a `<figure>` under an older name: DocBook's, Bootstrap's and WordPress's."""
@@ -14,7 +25,8 @@ MAX_CLIMB = 6
 _CAPTIONS = "figcaption,[class*=caption]"
 _OPENGRAPH = frozenset([OG_TITLE, *OG_IMAGES])
 _ADDRESSES = frozenset([*LAZY, *SRCSETS])
-_ALT, _TITLE, _IMAGE_TITLE, _FIGCAPTION = (CODES[kind] for kind in ("alt", "title", "data-image-title", "figcaption"))
+_ALT, _FIGCAPTION = CODES["alt"], CODES["figcaption"]
+_TEXTS = [(name, CODES[name]) for name in ATTRIBUTES if name != "alt"]
 
 
 def read(html: bytes, number: int, found: Found) -> Page:
@@ -54,27 +66,29 @@ def _images(
 ) -> None:
     """Adds each `<img>`: its src, its lazy address, the largest of its candidates and its `<source>`s; and its texts."""
     urls, texts, kinds = found.addresses, found.texts, found.kinds
+    address_of, text_of = found.address_of.append, found.text_of.append
     for node in nodes:
         attributes = node.attributes
-        get = attributes.get
-        if (src := get("src")) and not src.isspace():
+        # Nearly all have these two and no more, so the others are asked for only where there are some.
+        src, alt = attributes.get("src"), attributes.get("alt")
+        others = len(attributes) > (src is not None) + (alt is not None)
+        if src and not src.isspace():
             urls.append(src)
-        if sources or not _ADDRESSES.isdisjoint(attributes):
+        if sources or (others and not _ADDRESSES.isdisjoint(attributes)):
             urls += _more(attributes, sources.get(node.mem_id, []) if sources else [])
-        if text := get("alt"):
-            texts.append(text)
+        if alt:
+            texts.append(alt)
             kinds.append(_ALT)
-        if text := get("title"):
-            texts.append(text)
-            kinds.append(_TITLE)
-        if text := get("data-image-title"):
-            texts.append(text)
-            kinds.append(_IMAGE_TITLE)
+        if others:
+            for name, kind in _TEXTS:
+                if text := attributes.get(name):
+                    texts.append(text)
+                    kinds.append(kind)
         if captions and (text := captions.get(node.mem_id)):
             texts.append(text)
             kinds.append(_FIGCAPTION)
-        found.address_of.append(len(urls))
-        found.text_of.append(len(texts))
+        address_of(len(urls))
+        text_of(len(texts))
     found.pages += [number] * len(nodes)
 
 

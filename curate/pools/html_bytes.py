@@ -16,6 +16,7 @@ from curate.kernels import load64, trailing_zeros
 LESS, MORE, SLASH, DASH, BANG, QUERY, AND = (np.uint8(ord(sign)) for sign in "<>/-!?&")
 _EQUALS, _QUOTE, _APOSTROPHE = (np.uint8(ord(sign)) for sign in "=\"'")
 _ONES, _HIGHS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
+COMMENT = np.frombuffer(b"<!--", np.uint8)
 _BLANK, _STOP, _ASSIGN = 1, 2, 4
 _SIGNS = np.array(
     [_BLANK * (chr(b) in " \t\n\f\r") | _STOP * (chr(b) in "/>") | _ASSIGN * (chr(b) == "=") for b in range(256)],
@@ -208,3 +209,17 @@ def same(data, one, other, length):
         if a != b and ((a ^ b) != 32 or not letter(a)):
             return False
     return True
+
+
+@njit(forceinline=True)
+def shows(data, start, stop):
+    """Whether a text is more than blanks; -1 where that takes more than a look at its first sign."""
+    while start < stop and blank(data[start]):
+        start += 1
+    if start == stop:
+        return 0
+    if data[start] == AND:
+        # &Tab; and &NewLine; are the blanks that have names.
+        sign = data[start + 1] if start + 1 < stop else 0
+        return -1 if sign == 0 or sign == ord("#") or sign == ord("T") or sign == ord("N") else 1
+    return 1 if data[start] else -1

@@ -10,10 +10,10 @@ import numpy as np
 from numba import carray, njit
 
 from curate.kernels import compiled, pointer
-from curate.pools import pruning
+from curate.pools import html_captions, pruning
 from curate.pools.html_bytes import (
-    AND,
     BANG,
+    COMMENT,
     LESS,
     MORE,
     QUERY,
@@ -28,49 +28,39 @@ from curate.pools.html_bytes import (
     same,
     says,
     seek,
+    shows,
     tag_end,
     value,
 )
 from curate.pools.html_copy import (
     CAPTION_IS,
     CAPTIONS,
-    DEPTH,
-    FOR_GOOD,
     LENGTH,
     NAME,
     NEST,
-    NONE,
-    OPEN,
     RAW_KIND,
     SELECTING,
     SHOWN,
-    SLOT,
     STARTED,
     STATE,
     TAIL,
     TEXT,
     TO,
-    WRAPPED,
     drop,
     keep,
     put,
 )
+from curate.pools.html_drawings import drawing
 from curate.pools.html_elements import (
-    ALONE,
     ATTRIBUTES,
-    BLOCK,
     BODY,
     CAPTION,
     CLASS,
     DOUBT,
     DRAWING,
-    DRAWN,
     ELEMENTS,
-    HOLDS,
     HTML,
-    LABEL,
     OF_ELEMENTS,
-    PHRASE,
     PLACE,
     PLAIN,
     RAW,
@@ -78,17 +68,9 @@ from curate.pools.html_elements import (
     SELECT,
     UNSEEN,
     VOID,
-    WRAPS,
 )
 
-_MAX_DEPTH = 64
-_IN_DRAWINGS = DRAWING | DRAWN | LABEL
-
-_COMMENT, _DOCTYPE, _INNER_SCRIPT, _SVG, _APTION, _FIGURE, _MEDIAOBJECT = (
-    np.frombuffer(word, np.uint8)
-    for word in (b"<!--", b"<!doctype", b"<script", b"<svg></svg>", b"aption", b"figure", b"mediaobject")
-)
-_ABOUT_FIGURES, _ABOUT_CAPTIONS = 1, 2
+_DOCTYPE, _INNER_SCRIPT, _SVG = (np.frombuffer(word, np.uint8) for word in (b"<!doctype", b"<script", b"<svg></svg>"))
 
 
 def reduced(html: bytes, captions: bool) -> bytes:
@@ -122,13 +104,14 @@ def _reduce(page, captions, room):
             keep(data, at, end, out, state)
             break
         at = after
+    # Both arrays live as long as they are named.
     return held[TO] + 0 * holding[0, 0]
 
 
 @njit(forceinline=True)
 def _text(data, start, stop, out, state, nest):
     """Text does to a tree what one letter does, or one blank."""
-    shown = -1 if start == 0 and data[0] > 127 else _shown(data, start, stop)  # A byte order mark is no text.
+    shown = -1 if start == 0 and data[0] > 127 else shows(data, start, stop)  # A byte order mark is no text.
     if state[NEST] != pruning.UNSURE and pruning.text(shown, nest, state):
         return
     if state[CAPTION_IS] or shown < 0:
@@ -139,20 +122,6 @@ def _text(data, start, stop, out, state, nest):
 
 
 @njit(forceinline=True)
-def _shown(data, start, stop):
-    """Whether a text is more than blanks; -1 where that takes more than a look at its first sign."""
-    while start < stop and blank(data[start]):
-        start += 1
-    if start == stop:
-        return 0
-    if data[start] == AND:
-        # &Tab; and &NewLine; are the blanks that have names.
-        sign = data[start + 1] if start + 1 < stop else 0
-        return -1 if sign == 0 or sign == ord("#") or sign == ord("T") or sign == ord("N") else 1
-    return 1 if data[start] else -1
-
-
-@njit(forceinline=True)
 def _markup(data, at, end, out, state, nest):
     """Behind the tag or what else begins with the `<` at `at`; -1 for doubt."""
     sign = data[at + 1] if at + 1 < end else 0
@@ -160,11 +129,11 @@ def _markup(data, at, end, out, state, nest):
         return _start(data, at, end, out, state, nest)
     if sign == SLASH:
         return _end(data, at, end, out, state, nest)
-    if sign == BANG and says(data, at, end, _COMMENT):
+    if sign == BANG and says(data, at, end, COMMENT):
         drop(out, state)
         return comment_end(data, at + 4, end)
     if sign == BANG and not says(data, at, end, _DOCTYPE):
-        return _bogus(data, at, end, out, state, nest)
+        return _bogus(data, at, end, out, state)
     if sign in (BANG, QUERY):
         after = seek(data, at, end, MORE) + 1
         if after > end:
@@ -179,7 +148,7 @@ def _markup(data, at, end, out, state, nest):
 
 
 @njit(forceinline=True)
-def _bogus(data, at, end, out, state, nest):
+def _bogus(data, at, end, out, state):
     after = seek(data, at, end, MORE) + 1
     if after > end:
         return -1
@@ -191,7 +160,7 @@ def _bogus(data, at, end, out, state, nest):
 def _end(data, at, end, out, state, nest):
     sign = data[at + 2] if at + 2 < end else 0
     if not letter(sign):
-        return _bogus(data, at, end, out, state, nest)
+        return _bogus(data, at, end, out, state)
     stop, key = name(data, at + 2, end)
     after, _ = tag_end(data, stop, end)
     if after < 0:
@@ -201,10 +170,7 @@ def _end(data, at, end, out, state, nest):
         keep(data, at, stop, out, state)
         put(MORE, out, state)
         state[TEXT] = 0
-    if state[CAPTION_IS] == OPEN and slot == state[SLOT]:
-        state[DEPTH] -= 1
-        if state[DEPTH] == 0:
-            state[CAPTION_IS] = NONE
+    html_captions.closes(slot, state)
     return after
 
 
@@ -224,7 +190,7 @@ def _start(data, at, end, out, state, nest):
     before = state[TO]
     keep(data, at, stop, out, state)
     bare = state[TO]
-    after, about = _attributes(data, stop, end, kind, out, state, nest)
+    after, about = _attributes(data, stop, end, kind, out, state)
     if after < 0:
         state[TO] = before
         return -1
@@ -242,14 +208,14 @@ def _start(data, at, end, out, state, nest):
     if state[NEST] == pruning.SURE and (kind & VOID or kind & CAPTION or about):
         pruning.interesting(nest, state)
     if state[CAPTIONS]:
-        _in_caption(kind, slot, about == _ABOUT_CAPTIONS or kind & CAPTION, state)
+        html_captions.opens(kind, slot, about == html_captions.ABOUT_CAPTIONS or kind & CAPTION, state)
     if kind & RAW:
         state[RAW_KIND], state[NAME], state[LENGTH] = kind, at + 1, stop - at - 1
     return after
 
 
 @njit(forceinline=True)
-def _attributes(data, at, end, kind, out, state, nest):
+def _attributes(data, at, end, kind, out, state):
     """Writes the attributes that matter of a plain element; (behind the tag, what its class is about)."""
     wanted = kind & OF_ELEMENTS | (CLASS if state[CAPTIONS] else 0)
     if not wanted:
@@ -271,39 +237,12 @@ def _attributes(data, at, end, kind, out, state, nest):
         if number & CLASS:
             # The first one counts.
             classes += 1
-            about = _about(data, first, last) if classes == 1 else about
+            about = html_captions.about(data, first, last) if classes == 1 else about
             # A later <html> or <body> adds to the first one what that has not.
             number = about or (kind & HTML or kind >> PLACE << PLACE == BODY) if classes == 1 else 0
         if number and kind & PLAIN:
             put(32, out, state)
             keep(data, start, at, out, state)
-
-
-@njit
-def _about(data, start, stop):
-    """What a class may be about, in whatever case; one with a reference may be about all."""
-    about = 0
-    for at in range(start, stop):
-        if data[at] == AND or says(data, at, stop, _APTION):
-            return _ABOUT_CAPTIONS
-        if says(data, at, stop, _FIGURE) or says(data, at, stop, _MEDIAOBJECT):
-            about = _ABOUT_FIGURES
-    return about
-
-
-@njit(forceinline=True)
-def _in_caption(kind, slot, caption, state):
-    """Notes whether a caption is open behind a start tag, and whether its end tag will be the end of it."""
-    if kind & VOID:
-        return
-    if state[CAPTION_IS] == OPEN:
-        if slot == state[SLOT]:
-            state[DEPTH] += 0 if kind & ALONE else 1
-        elif not (kind & PHRASE or (kind & BLOCK and state[WRAPPED])):
-            state[CAPTION_IS] = FOR_GOOD
-    elif state[CAPTION_IS] == NONE and caption:
-        state[CAPTION_IS] = OPEN if kind & (WRAPS | HOLDS) else FOR_GOOD
-        state[SLOT], state[DEPTH], state[WRAPPED] = slot, 1, kind & WRAPS
 
 
 @njit(forceinline=True)
@@ -321,7 +260,7 @@ def _raw(data, at, end, out, state, nest):
             # Behind <!-- in a script, the end tag of one in it is not its own.
             if escaped and says(data, stop, end, _INNER_SCRIPT):
                 return -1
-            escaped |= says(data, stop, end, _COMMENT)
+            escaped |= says(data, stop, end, COMMENT)
         tags = True
         stop += 1
     if state[SELECTING] and not kind & SCRIPT:
@@ -345,60 +284,26 @@ def _ends(data, at, end, start, length):
 
 @njit
 def _drawing(data, at, end, out, state, nest):
-    """Behind an <svg> of nothing but shapes and labels, each closed where it should be: what is in it touches nothing outside."""
-    opened, depth, start, shown = np.empty(_MAX_DEPTH, np.int64), 0, at, 0
-    while True:
-        inside = ELEMENTS.numbers[opened[depth - 1]] if depth else 0
-        if says(data, at, end, _COMMENT) and not inside & LABEL:
-            at = comment_end(data, at + 4, end)
-        else:
-            closing = data[at + 1] == SLASH
-            first = at + 2 if closing else at + 1
-            if first >= end or not letter(data[first]):
-                return -1
-            stop, key = name(data, first, end)
-            slot = find(ELEMENTS, key)
-            at, slashed = tag_end(data, stop, end)
-            if closing:
-                if slot != opened[depth - 1]:
-                    return -1
-                depth -= 1
-            elif (
-                slot < 0
-                or inside & LABEL
-                or depth == _MAX_DEPTH
-                or not ELEMENTS.numbers[slot] & (DRAWING | DRAWN | LABEL)
-            ):
-                return -1
-            elif not slashed:
-                opened[depth] = slot
-                depth += 1
-        if at < 0:
-            return -1
-        if depth == 0:
-            break
-        less = seek(data, at, end, LESS)
-        some = _shown(data, at, less)
-        if some < 0 or less + 1 >= end:
-            return -1
-        shown |= some
-        at = less
+    """Writes an empty <svg> for one that can be passed over."""
+    after, shown = drawing(data, at, end)
+    if after < 0:
+        return -1
     if state[NEST] != pruning.UNSURE:
-        slot = find(ELEMENTS, name(data, start + 1, end)[1])
+        slot = find(ELEMENTS, name(data, at + 1, end)[1])
         pruning.start(ELEMENTS.numbers[slot], slot, nest, out, state)
         if state[NEST] == pruning.SURE:
             # Its nest is closed again at once.
             state[TAIL] -= 1
             if state[SHOWN] and not state[CAPTIONS]:
-                return at
+                return after
             state[SHOWN] |= shown
             pruning.interesting(nest, state)
     if state[CAPTIONS]:
-        keep(data, start, at, out, state)
+        keep(data, at, after, out, state)
     else:
         keep(_SVG, 0, 5, out, state)
         if shown:
             put(120, out, state)
         keep(_SVG, 5, len(_SVG), out, state)
     state[TEXT], state[STARTED] = 0, 1
-    return at
+    return after
