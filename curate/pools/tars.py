@@ -33,6 +33,9 @@ MAX_KEYS = 2**20
 MAX_MEMBERS = 1000
 """Members of one sample; a hostile tar may have one key for all."""
 MAX_FACT = 1024
+"""Characters of a text that is kept as a fact."""
+MAX_WORDS = 16
+"""Values of a list that is kept as one; embeddings and reference lists are longer."""
 _APART = "came before: members of a sample must stand together. Unpack the tar and pack it again with `tar --sort=name`"
 
 
@@ -173,17 +176,22 @@ def _hex(value: Any, digits: int) -> str | None:
 
 
 def _facts(about: dict[str, Any], ours: dict[str, str], size: int) -> str:
-    """What else a sample says, scalars alone, and the size of its image in bytes."""
+    """What else a sample says, scalars and short lists of them (BIOMEDICA's labels), and the size of its image in bytes."""
     used = {"text", "captions", *TAKEN, *ours, *schema.load("pairs").columns["text"].aliases}
-    kept = {
-        name: value
-        for name, value in about.items()
-        if name not in used
-        and isinstance(value, str | int | float)
-        and not (isinstance(value, str) and len(value) > MAX_FACT)
-    }
-    plain = {repaired(name): repaired(value) if isinstance(value, str) else value for name, value in kept.items()}
+    plain = {repaired(name): _plain(value) for name, value in about.items() if name not in used and _is_fact(value)}
     try:
         return orjson.dumps(plain | {"nbytes": size}, option=orjson.OPT_SORT_KEYS).decode()
     except TypeError:  # an integer of more than 64 bits
         return orjson.dumps({"nbytes": size}).decode()
+
+
+def _is_fact(value: Any) -> bool:
+    if isinstance(value, list):
+        return 0 < len(value) <= MAX_WORDS and all(not isinstance(one, list) and _is_fact(one) for one in value)
+    return isinstance(value, int | float) or (isinstance(value, str) and len(value) <= MAX_FACT)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return repaired(value) if isinstance(value, str) else value

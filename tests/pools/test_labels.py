@@ -146,6 +146,11 @@ def test_roco(tmp_path):
         {"cuis": ["C0817096"]},
     ]
     assert account.notes["fact_files_left_out"] == 1
+    # As the first edition is handed on: images are called as in the article, and numbered where the recipe says so.
+    (tmp_path / "traindata.csv").write_text('id,name,caption\nROCO_00002,PMC4_g002.jpg," Axial view, ""CT"""\n')
+    assert said(read(tmp_path / "traindata.csv")[0]) == [("PMC4_g002.jpg", "caption", 'Axial view, "CT"')]
+    numbered = read(tmp_path / "traindata.csv", columns={"image": "id"}, images="images")[0]
+    assert said(numbered) == [("images/ROCO_00002.jpg", "caption", 'Axial view, "CT"')]
     (tmp_path / "v2.csv").write_text('ID,Caption\nROCOv2_1,"A, CT"\n')  # The second edition has a header, and commas.
     assert said(read(tmp_path / "v2.csv")[0]) == [("ROCOv2_1.jpg", "caption", "A, CT")]
 

@@ -134,7 +134,7 @@ def test_a_shard_of_webdataset_without_urls(tmp_path):
     one = rows[0]
     assert (one["uid"], one["image_uid"]) == (pair_uid(one["url"], "a text"), image_uid(one["url"]))
     assert one["source"] == "mine" and orjson.loads(one["facts"])["cls"] == "7"
-    assert orjson.loads(rows[1]["facts"]).keys() == {"nbytes", "w"} and not ledger.dropped
+    assert orjson.loads(rows[1]["facts"]).keys() == {"n", "nbytes", "w"} and not ledger.dropped
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "JPG", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "Jpeg"])
@@ -196,7 +196,7 @@ def test_what_json_says(tmp_path):
     ((row,), _) = read(tmp_path / "t.tar", tar(("k.jpg", b"12345"), ("k.json", data), ("k.txt", b"one")))
     assert (row["url"], row["uid"], row["known_sha256"]) == ("http://a.example/x%20y.jpg", "ab" * 16, "c" * 64)
     assert row["page_url"] == "http://p.example/"
-    assert orjson.loads(row["facts"]) == {"nbytes": 5, "similarity": 0.3, "status": "success"}
+    assert orjson.loads(row["facts"]) == {"list": [1], "nbytes": 5, "similarity": 0.3, "status": "success"}
     several, _ = read(
         tmp_path / "t.tar", tar(("k.jpg", b"1"), ("k.json", b'{"captions": ["b", "a", 3, "b"], "url": "data:x"}'))
     )
@@ -207,6 +207,23 @@ def test_what_json_says(tmp_path):
 
 
 SAMPLES = [part for n in range(8) for part in ((f"{n}.jpg", picture(n)), (f"{n}.txt", f"text {n}".encode()))]
+
+
+def test_a_sample_of_biomedica(tmp_path):
+    about = {
+        "image_file_name": "PMC1_f1.jpg", "image_cluster_id": "12", "image_hash": "ab" * 16, "image_label_id": 3,
+        "image_primary_label": ["Microscopy"], "image_secondary_label": ["light microscopy", "H\0E"], "image_size": [480, 640],
+        "image_context": {"fig1": ["as Figure 1 shows"]}, "article_accession_id": "PMC1", "article_license": "CC BY",
+        "article_mesh_terms": [], "article_reference_ids": list(range(17)), "article_text": "t" * 5000, "deep": [["x"]],
+    }  # fmt: skip
+    data = json.dumps(about).encode()
+    ((row,), _) = read(tmp_path / "00001.tar", tar(("1_0.jpg", b"12345"), ("1_0.json", data), ("1_0.txt", b"Owls.")))
+    assert (row["text"], row["kind"], row["url"]) == ("Owls.", "caption", "held:///00001.tar/1_0.jpg")
+    assert orjson.loads(row["facts"]) == {
+        "article_accession_id": "PMC1", "article_license": "CC BY", "image_cluster_id": "12", "image_file_name": "PMC1_f1.jpg",
+        "image_hash": "ab" * 16, "image_label_id": 3, "image_primary_label": ["Microscopy"],
+        "image_secondary_label": ["light microscopy", "H\ufffdE"], "image_size": [480, 640], "nbytes": 5,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
