@@ -13,8 +13,9 @@ import msgspec
 
 from curate.images import generations
 from curate.recipe import Model
-from curate.scores import npz, passing, registry
+from curate.scores import npz, passing, registry, stored
 from curate.scores.passing import Task
+from curate.scores.settings import OfEmbeddings
 from curate.store import Part
 from jobs import engine
 
@@ -23,6 +24,8 @@ def run(run: engine.Run) -> None:
     score, images = run.recipe.score, generations.newest(run.workdir)
     tasks = []
     for settings in score.all():
+        if isinstance(settings, OfEmbeddings):
+            continue
         identity, beside = registry.identity(settings), None
         if score.npz and isinstance(settings, Model):
             beside = npz.key_of(settings)
@@ -31,6 +34,25 @@ def run(run: engine.Run) -> None:
         tasks.append(Task(settings, run.dataset(plan.dataset), plan, beside))
     for needs in ("pixels", "texts"):
         make(run, [task for task in tasks if registry.kind(task.settings).needs == needs])
+    for settings in score.scorers:
+        if isinstance(settings, OfEmbeddings):
+            from_embeddings(run, settings)
+
+
+def from_embeddings(run: engine.Run, settings: OfEmbeddings) -> None:
+    """Makes a table from the embeddings that a model has stored, which are there by now."""
+    score, images = run.recipe.score, generations.newest(run.workdir)
+    model, source = score.model_of(settings), run.dataset(f"scores/{settings.model}")
+    identity = registry.identity(settings, model)
+    plan = run.plan(f"scores/{settings.name}", identity, [images.name, source.name], images.part_names())
+    task = Task(settings, run.dataset(plan.dataset), plan, model=model)
+    work = partial(stored.score_part, images=images, embeddings=source, task=task, device=score.device)
+
+    def launch(missing: list[str]) -> list[Part]:
+        gpus = gpus_each(run.engines, score.device, [task])
+        return engine.ray_parts(run.engines, work, missing, workers=score.workers, gpus=gpus)
+
+    run.make(plan, launch)
 
 
 def make(run: engine.Run, tasks: Sequence[Task]) -> None:

@@ -4,7 +4,19 @@ import re
 import tomllib
 from pathlib import Path
 
-EXTRAS = ("spark", "ray", "download", "train", "faiss-cpu", "metadata", "tokenizers", "dev")
+EXTRAS = (
+    "spark",
+    "ray",
+    "download",
+    "train",
+    "faces",
+    "faiss-cpu",
+    "onnx",
+    "transformers",
+    "metadata",
+    "tokenizers",
+    "dev",
+)
 
 
 def pins(project: dict) -> list[str]:

@@ -5,7 +5,7 @@ of the scorers beside it: `see` takes from the decoded picture what it needs (in
 model computes), and `answer` turns a batch of that into columns.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -76,11 +76,12 @@ class OfTexts(Scorer):
 class Kind:
     """A scorer that a recipe can name."""
 
-    needs: Literal["texts", "pixels"]
-    """What it looks at: scorers of texts never open the tars."""
-    load: Callable[[Any, str, Mapping[str, Any]], Scorer]
-    """(settings, device, identity that was planned with) -> the scorer, ready. Called once for each part: it caches itself
-    what is dear. A model that is not here, or not what it was, is an error that says where it was looked for and how to get
+    needs: Literal["texts", "pixels", "embeddings"]
+    """What it looks at: scorers of texts never open the tars; those of embeddings read (`reads`) the table of a model of the recipe,
+    whose name is their setting `model`, and answer `score` alone."""
+    load: Callable[..., Scorer]
+    """(settings, device, identity that was planned with; of embeddings also the Model whose they are) -> the scorer, ready. Called once
+    for each part: it caches itself what is dear. A model that is not here, or not what it was, is an error that says where it was looked for and how to get
     it."""
     identity: Callable[[Any], dict[str, Any]] = lambda settings: settings.identity()
     """What the manifest says: settings, and of a model revision, preprocessing and precision; a change makes other scores."""
@@ -91,3 +92,16 @@ class Kind:
 def columns_of(known: Schema) -> list[str]:
     """The columns that a scorer answers; uid, state and reason are everybody's."""
     return [name for name in known.columns if name not in ("uid", "state", REASON)]
+
+
+def unless(good: np.ndarray, status: str) -> np.ndarray:
+    """For REASON: None where `good`, the status elsewhere. Array of objects."""
+    reasons = np.full(len(good), None, object)
+    reasons[~good] = status
+    return reasons
+
+
+def vectors(column: pa.ChunkedArray) -> np.ndarray:
+    """A column of embeddings without nulls as float32, shape (n, width)."""
+    whole = column.combine_chunks()
+    return whole.flatten().to_numpy(zero_copy_only=False).astype(np.float32).reshape(-1, column.type.list_size)

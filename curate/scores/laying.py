@@ -10,13 +10,15 @@ from curate.scores.contract import REASON, Columns, columns_of
 UNDECODABLE = "undecodable"
 
 
-def laid(uid: pa.ChunkedArray, live: np.ndarray, fit: np.ndarray, answers: Columns, known: Schema) -> pa.Table:
+def laid(
+    uid: pa.ChunkedArray, live: np.ndarray, fit: np.ndarray, answers: Columns, known: Schema, unfit: str = UNDECODABLE
+) -> pa.Table:
     """The scorer's table, a row for each of `uid`.
 
-    `live`: indices of the rows that entered; `fit`, bool, one for each of them: those that the answers are about, while the
-    image of the others could not be decoded. What was not answered, or failed, is null.
+    `live`: indices of the rows that entered; `fit`, bool, one for each of them: those that the answers are about; the others fail
+    as `unfit`. What was not answered, or failed, is null.
     """
-    reason = np.full(len(live), UNDECODABLE, object)
+    reason = np.full(len(live), unfit, object)
     reason[fit] = answers.get(REASON)
     good = np.array([word is None for word in reason], bool)
     state, reasons = np.full(len(uid), GONE, object), np.full(len(uid), None, object)

@@ -38,6 +38,8 @@ class Task:
     plan: Plan
     npz: str | None = None
     """DataComp's word for the model, where its embeddings are to lie beside each part."""
+    model: Model | None = None
+    """The model whose stored embeddings are read, for scorers of these."""
 
 
 @dataclass

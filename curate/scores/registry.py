@@ -5,8 +5,9 @@ A new scorer is a file here, its settings in `curate.scores.settings`, its colum
 
 from typing import Any
 
+from curate import models
 from curate.recipe import Model
-from curate.scores import brisque, clip, faces, pixels, text
+from curate.scores import aesthetics, brisque, clip, faces, pixels, quality, safety, text, toxicity, vlm, watermark
 from curate.scores.contract import Kind
 from curate.scores.settings import Scorer as Settings
 
@@ -16,6 +17,12 @@ KINDS: dict[str, Kind] = {
     "text": text.KIND,
     "brisque": brisque.KIND,
     "faces": faces.KIND,
+    "quality": quality.KIND,
+    "aesthetics": aesthetics.KIND,
+    "safety": safety.KIND,
+    "toxicity": toxicity.KIND,
+    "watermark": watermark.KIND,
+    "vlm": vlm.KIND,
 }
 
 
@@ -28,6 +35,7 @@ def kind(settings: Model | Settings) -> Kind:
     return KINDS[word(settings)]
 
 
-def identity(settings: Model | Settings) -> dict[str, Any]:
-    """What the manifest of a table of scores says of the scorer."""
-    return {"scorer": word(settings)} | kind(settings).identity(settings)
+def identity(settings: Model | Settings, of: Model | None = None) -> dict[str, Any]:
+    """What the manifest of a table of scores says of the scorer; `of`: the model whose embeddings it reads."""
+    source = {"embeddings_of": models.identity(of)["revision"]} if of else {}
+    return {"scorer": word(settings)} | kind(settings).identity(settings) | source

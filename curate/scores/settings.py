@@ -1,10 +1,10 @@
 """The settings of the scorers, one type each; `scorer` in the recipe says which."""
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from curate.settings import Name, Settings
+from curate.settings import Count, Name, Positive, Settings
 
 
 class Scorer(Settings, frozen=True, kw_only=True, tag_field="scorer"):
@@ -54,5 +54,107 @@ class Faces(Scorer, frozen=True, kw_only=True, tag="faces"):
     """How sure the detector must be."""
 
 
-AnyScorer = Pixels | Text | Brisque | Faces
+class OfEmbeddings(Scorer, frozen=True, kw_only=True):
+    """A scorer that reads the embeddings which a model of the recipe has stored."""
+
+    model: Name
+    """Name of the model, one of score.models."""
+
+
+class Quality(OfEmbeddings, frozen=True, kw_only=True, tag="quality"):
+    """Quality of an image by pairs of opposite texts; see `curate.scores.quality`."""
+
+    pairs: Annotated[tuple[tuple[str, str], ...], msgspec.Meta(min_length=1)] = (
+        ("a photo in good quality", "a photo in bad quality"),
+        ("a sharp photo", "a blurry photo"),
+        ("a clean photo", "a noisy, grainy photo"),
+        ("a photo with clear details", "a photo full of compression artefacts"),
+        ("a well exposed photo", "a photo that is far too dark or too bright"),
+    )
+    """Of each pair the good text, then its opposite."""
+
+
+class Aesthetics(OfEmbeddings, frozen=True, kw_only=True, tag="aesthetics"):
+    """A score of beauty by a linear head on image embeddings; see `curate.scores.aesthetics`."""
+
+    head: str
+    """Path of the head's weights: .safetensors, .npz, .pth."""
+
+
+class Safety(OfEmbeddings, frozen=True, kw_only=True, tag="safety"):
+    """How unsafe an image or a text is by a head on its embedding; see `curate.scores.safety`."""
+
+    head: str
+    """Path of the head's weights: .safetensors, .npz, .pth."""
+    embedding: Literal["image", "text"] = "image"
+    activation: Literal["none", "relu"] = "relu"
+    """Between the head's layers."""
+    output: Literal["sigmoid", "softmax"] = "sigmoid"
+    """What turns the head's outputs into probabilities."""
+    unsafe: Annotated[tuple[Annotated[int, msgspec.Meta(ge=0)], ...], msgspec.Meta(min_length=1)] = (0,)
+    """Which outputs are unsafe, from 0: the largest of these counts for sigmoid, their sum for softmax."""
+
+
+class Toxicity(Scorer, frozen=True, kw_only=True, tag="toxicity"):
+    """How toxic a text is by a classifier of yours; see `curate.scores.toxicity`."""
+
+    classifier: str
+    """Folder of a text classifier as transformers saves it: config.json, weights in safetensors, tokenizer."""
+    categories: tuple[str, ...] = ()
+    """Labels of the classifier that are toxic (`[toxic, obscene]`); all by default, and of a classifier that picks one of several it must
+    be said."""
+    batch_size: Count = 64
+    max_tokens: Count = 256
+    """Longer texts are cut."""
+
+
+class Watermark(Scorer, frozen=True, kw_only=True, tag="watermark"):
+    """How likely an image has a watermark by a classifier of yours; see `curate.scores.watermark`."""
+
+    network: str
+    """Path of an ONNX file: pixels of shape (n, 3, side, side) in, outputs of shape (n, classes) out."""
+    side: Annotated[int, msgspec.Meta(ge=8, le=2048)] = 224
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    """What is taken off red, green and blue, which lie in 0..1 (ImageNet's)."""
+    std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
+    output: Literal["sigmoid", "softmax", "none"] = "softmax"
+    """What turns the outputs into probabilities; `none` where they are."""
+    watermarked: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Which output stands for a watermark, from 0."""
+
+
+class Vlm(Scorer, frozen=True, kw_only=True, tag="vlm"):
+    """MLM-Filter's four scores by a vision-language model behind an endpoint; see `curate.scores.vlm`."""
+
+    runtime: ClassVar[tuple[str, ...]] = (
+        "name",
+        "endpoint",
+        "key_variable",
+        "concurrency",
+        "timeout",
+        "retries",
+        "retry_wait",
+    )
+
+    endpoint: Annotated[str, msgspec.Meta(pattern="^https?://")]
+    """URL that speaks OpenAI's protocol, up to and with the version (`http://localhost:8000/v1`)."""
+    model: Annotated[str, msgspec.Meta(min_length=1)]
+    """What the endpoint calls the model."""
+    key_variable: str | None = None
+    """Name of the environment variable with the endpoint's key. The key itself stands in no file."""
+    side: Annotated[int, msgspec.Meta(ge=16, le=4096)] = 448
+    """Pixels of the longer side of the image that is sent; larger ones are made smaller."""
+    questions: dict[Literal["matching", "detail", "caption_quality", "semantics"], str] = {}
+    """Words of your own for one of the four questions, with `{text}` where the pair's text is to stand."""
+    concurrency: Count = 8
+    """Requests under way, in each worker."""
+    timeout: Positive = 60.0
+    """Seconds for one answer."""
+    retries: Annotated[int, msgspec.Meta(ge=0)] = 3
+    """How often a request is made again after no answer, 408, 429 or 5xx."""
+    retry_wait: Positive = 1.0
+    """Seconds before that; doubled each time, and Retry-After goes before it."""
+
+
+AnyScorer = Pixels | Text | Brisque | Faces | Quality | Aesthetics | Safety | Toxicity | Watermark | Vlm
 """All of them, as a union: `Pixels | Text | ...`."""

@@ -91,6 +91,25 @@ def test_models_and_scorers_go_over_the_parts_together(workdir, small_run, engin
     assert [None if np.isnan(row).all() else row.tolist() for row in beside["small_txt"]] == texts
 
 
+def test_texts_are_scored_beside_images_and_stored_embeddings_after_them(workdir, small_run, engines):
+    pairs = [["red disc", "blue line"], ["a square, green", "a cross, black"]]
+    scorers = [{"scorer": "quality", "model": "small", "pairs": pairs}, {"scorer": "text"}]
+    small = run(workdir, small_run, engines, more={"scorers": scorers})
+    quality, text = Dataset(workdir, "scores/quality"), Dataset(workdir, "scores/text")
+    manifest = quality.require()
+    assert manifest.ledger.failed == {"no_embedding": 2} and manifest.ledger.kept == 62
+    assert manifest.plan.settings["embeddings_of"] == small.require().plan.settings["revision"]
+    assert set(manifest.plan.inputs) == {"images", "scores/small"}
+    assert text.require().ledger.kept == 64  # a text says what it says, whatever became of the image
+    for name in small.part_names():
+        embeddings = small.read_part(name)["image_embedding"].to_pylist()
+        values = quality.read_part(name)["quality"].to_pylist()
+        assert [value is None for value in values] == [vector is None for vector in embeddings]
+        assert text.read_part(name)["words"].to_pylist() == [
+            len(one.split()) for one in Dataset(workdir, "images").read_part(name)["text"].to_pylist()
+        ]
+
+
 def test_two_workers_write_the_same_bytes_as_one(workdir, small_run, engines):
     one = run(workdir, small_run, engines, workers=1)
     before = {name: one.fs.cat_file(one.path(f"{name}.parquet")) for name in one.part_names()}
