@@ -27,8 +27,9 @@ from curate.store import Dataset, Plan, part_name
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS, PART, GROUP = 10_000_000, 500_000, 8192
-LIMIT = 60
-"""Seconds for ten million rows on two cores."""
+LIMIT, CORES = 60, 2
+"""Seconds for ten million rows on two cores. CPU time is shared out over them, so that other work on the machine does not count; wall
+time stands beside it."""
 RECIPE = """\
 name: select
 extract: {inputs: [none]}
@@ -137,10 +138,9 @@ def main() -> None:
         make_pool(folder, texts, ROWS)
         found = run(folder)
         kept = Dataset(folder, "selection").require().ledger.kept
-    cores = os.cpu_count() or 1
     rows = [
-        row("seconds_10m", found["seconds"], LIMIT, f"s on {cores} cores", found["peak_mb"]),
-        row("cpu_seconds_10m", found["cpu"], 2 * LIMIT, "CPU s of all processes", found["peak_mb"]),
+        row("seconds_10m", found["cpu"] / CORES, LIMIT, f"CPU s of all processes / {CORES} cores", found["peak_mb"]),
+        row("wall_seconds_10m", found["seconds"], LIMIT, "s, beside whatever else ran", found["peak_mb"]),
     ]
     report("select", f"{pool.name}: {ROWS:,} pairs of {len(texts):,} texts, {kept:,} selected", rows)
 
