@@ -15,7 +15,7 @@ from curate.parts import Inputs
 from curate.recipe import RecipeError, Rule
 from curate.selection.columns import Facts
 from curate.selection.judging import judge
-from curate.selection.rules import LIMITS, RULES
+from curate.selection.rules import LIMITS, RULES, SETS, column_of
 from curate.selection.selecting import competing
 from curate.store import nearest
 
@@ -51,8 +51,12 @@ def asked(words: str, rules: Sequence[Rule]) -> Grid:
     and values, or first, last and step. Raises RecipeError for anything else."""
     place, _, values = words.rpartition("=")
     name, _, limit = place.rpartition(".")
+    # Of several rules with a name, the first is meant.
     known = {
-        one: i for i, rule in reversed(list(enumerate(rules))) for one in (rule.column, rule.rule, rule.label) if one
+        one: i
+        for i, rule in reversed(list(enumerate(rules)))
+        for one in ("" if rule.rule in SETS else column_of(rule), rule.rule, rule.label)
+        if one
     }
     if name not in known:
         raise RecipeError(

@@ -62,7 +62,7 @@ def _merged(preset: str | None, own: Sequence[Rule], where: str) -> list[Rule]:
     mine: dict[tuple[str, ...], list[Rule]] = {}
     for limits in own:
         others = mine.setdefault(_key(limits), [])
-        if any(one.model == limits.model for one in others):
+        if any((one.model, one.label) == (limits.model, limits.label) for one in others):
             raise RecipeError(f"{where}.rules: rule {limits.label or limits.rule!r} stands twice; each may stand once")
         others.append(limits)
     replaced = [mine.pop(_key(limits), [limits]) for limits in (PRESETS[preset].rules if preset else ())]

@@ -119,8 +119,8 @@ def language(facts: Facts, limits: Rule, column: str) -> Judged:
 
 def present(facts: Facts, limits: Rule, column: str) -> Judged:
     """There is a value."""
-    missing = facts.column(column).is_null().to_numpy(zero_copy_only=False)
-    return Judged(~missing, missing)
+    kept = facts.column(column).is_valid().to_numpy(zero_copy_only=False)
+    return Judged(kept, np.zeros(facts.rows, dtype=bool))
 
 
 def is_not(facts: Facts, limits: Rule, column: str) -> Judged:

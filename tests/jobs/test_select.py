@@ -1,13 +1,18 @@
 """select on Spark: rules over zipped side tables, exact top fractions, the subset file, and resume."""
 
+import json
 import shutil
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from typer.testing import CliRunner
 
 from curate import recipe, schema
+from curate.cli import app
+from curate.draw import draw
 from curate.store import Dataset
 from curate.uid import from_subset, image_uid, pair_uid, part_of
 from jobs import engine, select
@@ -176,3 +181,95 @@ def test_other_rules_are_refused_in_the_same_workdir(selected, engines):
     workdir, _ = selected
     with pytest.raises(Exception, match="--redo select"):
         run_over(workdir, engines, "select.rules=[]")
+
+
+QUOTAS = (
+    "select.rules=[{rule: quota, column: text, at_most: 9}, {rule: file_name},"
+    "{rule: quota, column: height, at_most: 11, best_by: clip.similarity_score, where: {lang: en}}]"
+)
+
+
+def by_quotas(rows: list[dict], seed: int) -> dict[str, str | None]:
+    """The reasons that QUOTAS give, written out: each quota takes the first of what the rules before it have kept."""
+    entered = [row for row in rows if expected(row, 0)[0] != "gone" and row["curated"]]
+    chance = dict(
+        zip([row["uid"] for row in entered], draw(seed, "quota", [row["uid"] for row in entered]), strict=True)
+    )
+    found: dict[str, str | None] = {row["uid"]: None for row in entered}
+
+    def drop(value, order, at_most, inside=lambda row: True):
+        by_value = defaultdict(list)
+        for row in entered:
+            if found[row["uid"]] is None and inside(row):
+                by_value[row[value]].append(row)
+        for some in by_value.values():
+            for row in sorted(some, key=order)[at_most:]:
+                found[row["uid"]] = "quota"
+
+    drop("text", lambda row: chance[row["uid"]], 9)
+    for row in entered:
+        if found[row["uid"]] is None and row["text"] == "IMG_9916.jpg":
+            found[row["uid"]] = "file_name"
+    drop("height", lambda row: (-row["score"], chance[row["uid"]]), 11, lambda row: row["lang"] == "en")
+    return found
+
+
+def test_quotas_count_the_whole_pool_and_depend_on_no_parts(selected, engines, tmp_path, make_dataset):
+    _, rows = selected
+    for parts in (3, 2):
+        workdir = tmp_path / str(parts)
+        datasets(workdir, make_dataset, parts=parts)
+        data = run_over(workdir, engines, "select.preset=null", QUOTAS, "seed=5", "select.why=all")
+        told = {row["uid"]: row for row in pa.concat_tables(data.batches()).to_pylist()}
+        assert {uid: told[uid]["reason"] for uid in (want := by_quotas(rows, 5))} == want
+        assert 0 < sum(reason == "quota" for reason in want.values()) < len(want)
+        assert all((told[uid]["reason"] in (None, "file_name")) or told[uid]["rules"] for uid in want)
+    # Killed before a part: what is too many is counted over all parts again.
+    before = files(workdir)
+    for name in ("_manifest.json", "subset.npy", "part-00001.parquet", "part-00001.npy"):
+        (workdir / "selection" / name).unlink()
+    run_over(workdir, engines, "select.preset=null", QUOTAS, "seed=5", "select.why=all")
+    assert files(workdir) == before
+    with pytest.raises(Exception, match="seed was 5, is now 6"):
+        run_over(workdir, engines, "select.preset=null", QUOTAS, "seed=6", "select.why=all")
+
+
+def test_the_ledger_counts_each_rule(selected):
+    workdir, rows = selected
+    ledger = Dataset(str(workdir), "selection").require().ledger
+    by_reason = Counter(expected(row, 0.2)[1] for row in rows)
+    del by_reason[None], by_reason["baseline_only"]
+    assert ledger.notes == {f"dropped by {reason}": count for reason, count in by_reason.items()}
+
+
+def test_the_plan_is_what_select_does_and_leaves_nothing(selected, engines, tmp_path):
+    workdir, rows = selected
+    before = {str(file): file.stat().st_mtime_ns for file in workdir.rglob("*")}
+    engines.spark()
+    grid, out = "low_similarity.min=0.1:0.4:0.1", tmp_path / "plan.json"
+    command = ["plan", "select", "-c", "demo", "-w", str(workdir), "--json", str(out), RULES]
+    done = CliRunner().invoke(app, [*command, "--grid", grid, "--grid", "low_similarity.top_fraction=0.25"])
+    assert done.exit_code == 0, done.output
+    told = json.loads(out.read_text())
+    manifest = Dataset(str(workdir), "selection").require()
+    assert told["kept"]["rows"] == manifest.ledger.kept
+    assert told["entered"]["rows"] == manifest.ledger.rows_in - manifest.ledger.dropped["baseline_only"]
+    for point in told["grids"][0]["points"]:
+        kept = [row for row in rows if expected(row, point["value"])[0] == "kept"]
+        assert (point["rows_with_others"], point["images_with_others"]) == (
+            len(kept),
+            len({row["image_uid"] for row in kept}),
+        )
+        entered = [
+            row
+            for row in rows
+            if expected(row, 0)[0] != "gone" and row["curated"] and row["score"] >= np.float32(point["value"])
+        ]
+        assert (point["rows"], point["images"]) == (len(entered), len({row["image_uid"] for row in entered}))
+    scores = sorted((row["score"] for row in rows if expected(row, 0)[0] != "gone" and row["curated"]), reverse=True)
+    (top,) = told["grids"][1]["points"]
+    # The stricter of `min` and the fraction holds, in the plan as in the stage.
+    assert top["threshold"] == max(float(scores[int(len(scores) * 0.25)]), 0.2)
+    assert top["rows"] == sum(score >= np.float32(top["threshold"]) for score in scores)
+    assert f"{manifest.ledger.kept:,} pairs of" in " ".join(done.output.split())
+    assert {str(file): file.stat().st_mtime_ns for file in workdir.rglob("*")} == before
