@@ -62,5 +62,6 @@ def _written(engines: engine.Engines, over: Any, function: Callable[..., Part], 
         return pa.table({"record": [msgspec.json.encode(function(part["part"][0].as_py(), many)).decode()]})
 
     wanted = engines.spark().createDataFrame([(name,) for name in missing], "part string")
-    rows = wanted.groupBy("part").cogroup(over.groupBy("part")).applyInArrow(task, "record string").collect()
+    of_parts = over.join(wanted, "part", "left_semi").groupBy("part")
+    rows = wanted.groupBy("part").cogroup(of_parts).applyInArrow(task, "record string").collect()
     return [msgspec.json.decode(row.record, type=Part) for row in rows]

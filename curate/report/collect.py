@@ -14,6 +14,7 @@ from curate.report.consent import consent
 from curate.report.entries import entries
 from curate.report.examples import examples
 from curate.report.funnel import datasets, funnel
+from curate.report.limits import limits
 from curate.report.pool import pool
 from curate.report.proof import committed, evaluation, training
 from curate.report.similarity import similarity
@@ -35,6 +36,7 @@ def collect(workdir: str, recipe: Recipe) -> tuple[dict[str, Any], dict[str, str
         "funnel": funnel(workdir, recipe),
         "entries": entries(workdir, recipe),
         "scores": similarity(workdir, recipe),
+        "limits": limits(workdir, recipe),
         "examples": shown,
         "training": training(workdir),
         "evaluation": evaluation(workdir),

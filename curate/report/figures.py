@@ -28,6 +28,8 @@ def figures(facts: Facts) -> dict[str, str]:
     for account in facts["scores"]:
         if account["edges"]:
             drawn[f"scores/{account['model']}"] = draw(partial(histogram, account=account))
+    for account in facts["limits"]:
+        drawn[f"limits/{account['column']}"] = draw(partial(histogram, account=account), height=2.6)
     if any(run["curve"] for run in facts["training"]):
         drawn["loss"] = draw(partial(losses, runs=facts["training"]))
     comparison = (facts["evaluation"] or {}).get("comparison")
@@ -104,7 +106,7 @@ def tail_shares(axes: Any, account: Facts) -> None:
 
 
 def histogram(axes: Any, account: Facts) -> None:
-    """Similarities in bins, selected pairs at the bottom; thresholds as lines."""
+    """Values in bins, selected pairs at the bottom; thresholds as lines."""
     import numpy as np
 
     edges = account["edges"]
@@ -122,7 +124,7 @@ def histogram(axes: Any, account: Facts) -> None:
         bottom = bottom + counts
     for limit in account["thresholds"]:
         axes.axvline(limit, color=LIMIT, linewidth=1.2, linestyle=(0, (4, 3)), label=f"threshold {limit:g}")
-    axes.set(xlabel=f"cosine of image and text ({account['model']})", ylabel="pairs")
+    axes.set(xlabel=account["axis"], ylabel="pairs")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.grid(axis="x", visible=False)
     axes.legend()

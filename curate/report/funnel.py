@@ -8,6 +8,7 @@ from curate import schema
 from curate.images import generations
 from curate.ledger import Ledger
 from curate.recipe import Recipe
+from curate.selection.selecting import ALONE, FIRST
 from curate.store import Dataset, Manifest
 
 UNITS = {
@@ -50,8 +51,28 @@ def _stage(name: str, manifest: Manifest) -> dict[str, Any]:
         "rows_in": ledger.rows_in, "kept": ledger.kept,
         "dropped": ways(ledger.dropped, known.dropped), "dropped_rows": sum(ledger.dropped.values()),
         "failed": ways(ledger.failed, known.failed), "failed_rows": sum(ledger.failed.values()),
-        "notes": dict(sorted(ledger.notes.items())), "balances": _left(ledger) == ledger.rows_in,
+        "rules": _rules(manifest),
+        "notes": {name: n for name, n in sorted(ledger.notes.items()) if not name.startswith((FIRST, ALONE))},
+        "balances": _left(ledger) == ledger.rows_in,
     }  # fmt: skip
+
+
+def _rules(manifest: Manifest) -> list[dict[str, Any]]:
+    """What each rule of a selection dropped as the first, and, where that was counted, would have dropped; empty for other datasets.
+
+    Rules that tell how a row failed each of their branches have several lines.
+    """
+    counts = manifest.ledger.notes
+    order = [rule["label"] for rule in manifest.extra.get("rules", [])]
+    labels = {name.removeprefix(words) for name in counts for words in (FIRST, ALONE) if name.startswith(words)}
+    place = {
+        label: next((i for i, one in enumerate(order) if label == one or label.startswith(f"{one}: ")), 0)
+        for label in labels
+    }
+    return [
+        {"rule": label, "rows": counts.get(FIRST + label, 0), "alone": counts.get(ALONE + label)}
+        for label in sorted(labels, key=lambda label: (place[label], label))
+    ]
 
 
 def _left(ledger: Ledger) -> int:

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from curate.recipe import Recipe, Rule
 from curate.report.sampling import Histogram
 from curate.selection.resolving import resolve
+from curate.selection.rules import SETS, column_of, flat, numbers
 from curate.store import Dataset
 
 LOW, HIGH, BINS = -1.0, 1.0, 200
@@ -52,7 +53,7 @@ def _account(scores: Dataset, selection: Dataset, model: str) -> dict[str, Any]:
     shown = np.flatnonzero(whole.counts)
     first, last = (int(shown[0]), int(shown[-1]) + 1) if len(shown) else (0, 0)
     return {
-        "model": model, "rows": int(whole.counts.sum()), "selected_rows": int(selected.counts.sum()),
+        "model": model, "axis": f"cosine of image and text ({model})", "rows": int(whole.counts.sum()), "selected_rows": int(selected.counts.sum()),
         "decided": decided, "bin_width": (HIGH - LOW) / BINS,
         "edges": [round(float(edge), 6) for edge in whole.edges[first : last + 1]] if len(shown) else [],
         "selected": selected.counts[first:last].tolist(), "other": other.counts[first:last].tolist(),
@@ -67,8 +68,8 @@ def _rounded(value: float | None) -> float | None:
 
 def _limits(rules: list[Rule], model: str) -> dict[str, Any]:
     """The thresholds that the selection puts on this model's score."""
-    mine = [rule for rule in rules if rule.rule == "low_similarity" and rule.model == model]
+    mine = [rule for rule in flat(rules) if rule.rule not in SETS and column_of(rule) == f"{model}.similarity_score"]
     return {
-        "thresholds": sorted({rule.min for rule in mine if rule.min is not None}),
+        "thresholds": sorted({limit for rule in mine for limit in numbers(rule)}),
         "top_fractions": sorted({rule.top_fraction for rule in mine if rule.top_fraction is not None}),
     }

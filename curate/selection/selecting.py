@@ -15,6 +15,8 @@ from curate.selection.judging import Over, Verdict, first, judge
 from curate.selection.rules import flat, named
 
 BASELINE_ONLY = "baseline_only"
+FIRST, ALONE = "dropped by ", "would drop "
+"""How notes of the ledger that count rules begin: the rows that a rule dropped as the first, and all that it would have dropped."""
 STATES = (GONE, KEPT, DROPPED)
 
 
@@ -102,12 +104,12 @@ def all_rules(rules: Sequence[Rule], facts: Facts, rows: np.ndarray, over: Over 
 def notes(decided: pa.Table) -> dict[str, int]:
     """How many rows each rule dropped as the first, and, where that was asked for, how many it would have dropped alone."""
     found: dict[str, int] = defaultdict(int)
-    for words, column in (("dropped by", decided["rule"]), ("would drop", decided["rules"])):
+    for words, column in ((FIRST, decided["rule"]), (ALONE, decided["rules"])):
         values = column.combine_chunks()
         values = values.flatten() if pa.types.is_list(values.type) else values
         for one in values.value_counts().to_pylist():
             if one["values"] is not None:
-                found[f"{words} {one['values']}"] += one["counts"]
+                found[words + one["values"]] += one["counts"]
     return found
 
 

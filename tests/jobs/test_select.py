@@ -221,7 +221,8 @@ def test_quotas_count_the_whole_pool_and_depend_on_no_parts(selected, engines, t
         datasets(workdir, make_dataset, parts=parts)
         data = run_over(workdir, engines, "select.preset=null", QUOTAS, "seed=5", "select.why=all")
         told = {row["uid"]: row for row in pa.concat_tables(data.batches()).to_pylist()}
-        assert {uid: told[uid]["reason"] for uid in (want := by_quotas(rows, 5))} == want
+        want = by_quotas(rows, 5)
+        assert {uid: told[uid]["reason"] for uid in want} == want
         assert 0 < sum(reason == "quota" for reason in want.values()) < len(want)
         assert all((told[uid]["reason"] in (None, "file_name")) or told[uid]["rules"] for uid in want)
     # Killed before a part: what is too many is counted over all parts again.

@@ -1,12 +1,16 @@
 """Each section's numbers against what the small workdir was written from."""
 
+from collections import Counter
 from itertools import pairwise
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
+from curate import recipe as recipes
 from curate.recipe import Rule
-from curate.report import entries, examples, pool, proof, similarity
+from curate.report import collect, entries, examples, figures, limits, pool, proof, similarity
+from curate.store import Dataset, Plan
 
 
 def test_head_and_tail_before_and_after_balancing(small_workdir, small_recipe, small_rows):
@@ -49,6 +53,40 @@ def test_similarities_are_counted_once_with_the_threshold(small_workdir, small_r
         account["edges"][0] <= min(row.score for row in scored)
         and max(row.score for row in scored) <= account["edges"][-1]
     )
+
+
+def test_columns_with_a_threshold_are_counted_by_what_became_of_their_rows(small_workdir, small_recipe, small_rows):
+    rules = [{"rule": "few_characters", "min": 5}, {"rule": "threshold", "column": "images.nbytes", "min": 10, "max": 10**9},
+             {"rule": "any", "branches": [{"rules": [{"rule": "small_image", "min": 30, "where": {"lang": "en"}}]}]},
+             {"rule": "low_similarity", "min": 0.1}, {"rule": "file_name"}]  # fmt: skip
+    asked = recipes.build(msgspec.to_builtins(small_recipe) | {"select": {"rules": rules}})
+    found = {account["column"]: account for account in limits.limits(small_workdir, asked)}
+    # The similarity has its own account, and a rule without a limit none.
+    assert list(found) == ["images.characters", "images.nbytes", "images.shorter_side"]
+    states = [row.states() for row in small_rows]
+    enter = [row for row, state in zip(small_rows, states, strict=True) if state["selection"][0] != "gone"]
+    characters = found["images.characters"]
+    assert characters["rows"] == len(enter) == sum(sum(characters[layer]) for layer in limits.LAYERS)
+    reasons = Counter(row.states()["selection"][1] for row in enter)
+    assert [sum(characters[layer]) for layer in limits.LAYERS] == [
+        reasons[None], len(enter) - reasons[None] - reasons["baseline_only"], reasons["baseline_only"]
+    ]  # fmt: skip
+    assert characters["thresholds"] == [5.0] and found["images.nbytes"]["thresholds"] == [10.0, 1e9]
+    for account in found.values():
+        assert account["edges"][0] <= min(account["thresholds"]) and max(account["thresholds"]) <= account["edges"][-1]
+    # Small as the pool is, its one text of 10,000 characters is within the share that counts.
+    assert characters["edges"][-1] <= 10_000
+    assert found["images.shorter_side"]["edges"][-1] == 48.0
+    assert "limits/images.nbytes" in figures.figures(collect.collect(small_workdir, asked)[0])
+
+
+def test_the_sample_of_values_ends(small_workdir, small_recipe, monkeypatch):
+    monkeypatch.setattr(limits, "ROWS", 1)
+    rules = {"rules": [{"rule": "few_characters", "min": 5}]}
+    (account,) = limits.limits(small_workdir, recipes.build(msgspec.to_builtins(small_recipe) | {"select": rules}))
+    first = Dataset(small_workdir, "images").part_names()
+    sizes = [len(Dataset(small_workdir, "images").read_part(part, ["uid"])) for part in first]
+    assert 0 < account["rows"] <= max(sizes) < sum(sizes)
 
 
 def test_examples_are_spread_over_reasons_and_show_pictures(small_workdir, small_recipe, small_rows):
@@ -129,10 +167,7 @@ def test_a_difference_within_the_noise_is_said_to_be_so():
 
 
 def test_a_top_fraction_is_drawn_as_the_threshold_that_select_settled(tmp_path, small_recipe):
-    import msgspec
-
     from curate.recipe import Select
-    from curate.store import Dataset, Plan
 
     top = Select(preset=None, rules=(Rule(rule="low_similarity", top_fraction=0.3),))
     recipe = msgspec.structs.replace(small_recipe, select=top)
