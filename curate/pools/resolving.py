@@ -8,7 +8,7 @@ other schemes, lone brackets ...) is answered with ASK.
 import numpy as np
 from numba import njit
 
-from curate.kernels import compiled, uncounted
+from curate.kernels import compiled, copy, uncounted
 from curate.pools.looking import begins
 
 OK, NOT_HTTP, TOO_LONG, BAD, ASK = range(5)
@@ -97,8 +97,7 @@ def _after(data, start, end, word):
 
 @njit
 def _copy(source, start, end, out, at):
-    for i in range(start, end):
-        out[at + i - start] = source[i]
+    copy(np.uint64(out.ctypes.data) + np.uint64(at), np.uint64(source.ctypes.data) + np.uint64(start), end - start)
     return at + end - start
 
 
