@@ -17,6 +17,8 @@ from curate.explaining.balancing import chance
 from curate.ledger import DROPPED, FAILED, GONE, KEPT
 from curate.report.page import number
 from curate.report.untrusted import clip
+from curate.settings import RecipeError
+from curate.store import nearest
 
 LONG = 600
 """Characters of a text; JSON has all of it."""
@@ -42,10 +44,15 @@ def explain(
         str | None,
         typer.Option("--url", help="an image's address: explains all its texts, or with UID finds that one at once"),
     ] = None,
+    why: Annotated[
+        str, typer.Option("--why", help="of the selection's rules: `first`, the one that dropped the pair, or `all`")
+    ] = "first",
     json: Annotated[bool, typer.Option("--json", help="print plain values")] = False,
 ) -> None:
     """Say what every stage found out about a pair and decided, with the numbers behind it."""
-    where = account.Workdir(workdir, recipe.load(recipe_) if recipe_ else None)
+    if why not in ("first", "all"):
+        raise RecipeError(f"--why {clip(why, 40)!r}: {nearest(why, ['first', 'all'])}")
+    where = account.Workdir(workdir, recipe.load(recipe_) if recipe_ else None, every_rule=why == "all")
     places = account.places(where, uid, url)
     found = [account.explain(where, place) for place in places[:MOST]]
     if json:
@@ -68,6 +75,8 @@ def print_pair(pair: dict[str, Any], console: Console | None = None) -> None:
         console.print(line + Text("; ".join(words for words in told(stage) if words)), soft_wrap=True)
         if stage["dataset"] == "matches" and stage.get("entries"):
             console.print(entries(stage["entries"]))
+        if stage.get("every_rule"):
+            console.print(every_rule(stage["every_rule"]))
     end = pair["end"]
     console.print(Text(f"{'end':<10}", "bold") + Text(f"{end['outcome']} ({end['stage']})\n", "bold"), soft_wrap=True)
 
@@ -156,6 +165,24 @@ def selected(stage: Stage) -> Iterator[str | None]:
         yield f"the rule: {clip(stage['rule'])}"
     yield "its limits: " + clip(", ".join(f"{name} {value}" for name, value in limits.items())) if limits else None
     yield "all rules that would drop it: " + clip(", ".join(stage["rules"])) if stage["rules"] else None
+
+
+def every_rule(rows: list[dict[str, Any]]) -> Table:
+    """What each rule of the selection says of the pair."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("          rule", "says", "column", "value"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        value = (
+            "missing" if row["column"] and row["value"] is None else "" if row["value"] is None else str(row["value"])
+        )
+        said = Text(row["state"], STYLES.get(row["state"], "dim")) + Text(
+            f" ({clip(row['why'])})" if row["why"] else ""
+        )
+        table.add_row(
+            Text("          " + clip(row["rule"])), said, Text(clip(row["column"] or "")), Text(clip(value, 60))
+        )
+    return table
 
 
 def other(stage: Stage) -> Iterator[str | None]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from curate import CurateError, schema
-from curate.explaining import finding, mixing
+from curate.explaining import finding, mixing, selecting
 from curate.explaining.balancing import Explainer
 from curate.explaining.finding import Place, Row
 from curate.images import generations
@@ -37,6 +37,8 @@ class Workdir:
 
     root: str
     recipe: Recipe | None = None
+    every_rule: bool = False
+    """Whether it is asked for what each rule of the selection says, not the first alone."""
 
     def dataset(self, name: str) -> Dataset:
         return generations.current(self.root, name)
@@ -158,7 +160,7 @@ def _images(workdir: Workdir, uid: str, image: str) -> Iterator[Row]:
         duplicates["representative_url"] = finding.read(images, stands[0], ["url"])["url"] if stands else None
         duplicates["is_representative"] = representative == image
     yield duplicates
-    yield _rule(workdir, _side(workdir, "selection", place, uid, ("rule", "rules")))
+    yield _rule(workdir, place, _side(workdir, "selection", place, uid, ("rule", "rules")))
     for name in ("shards", "shards-raw"):
         yield _shard(workdir, name, uid, image)
 
@@ -184,12 +186,11 @@ def _side(workdir: Workdir, name: str, place: Place | None, uid: str, columns: t
     return head | {"state": row["state"], "reason": row["reason"], "why": why} | {name: row[name] for name in columns}
 
 
-def _rule(workdir: Workdir, selected: Row) -> Row:
-    """With the rule that dropped the pair and its limits, where the selection's manifest has them."""
-    if selected["reason"]:
-        rules = workdir.dataset("selection").require().extra.get("rules", [])
-        label = selected["rule"] or ""
-        selected["limits"] = next((rule for rule in rules if label.split(": ")[0] == rule["label"]), None)
+def _rule(workdir: Workdir, place: Place | None, selected: Row) -> Row:
+    """With the rule that dropped the pair and its limits, and what each of the rules says of it."""
+    if place is not None and selected["state"] not in (NOT_RUN, ABSENT):
+        selected["limits"] = selecting.limits_of(workdir.dataset("selection"), selected["rule"])
+        selected["every_rule"] = selecting.every_rule(workdir.root, place, selected) if workdir.every_rule else []
     return selected
 
 

@@ -1,16 +1,24 @@
 """`curate explain` on the small workdir: each fate, any number of stages, and texts that mean harm."""
 
+import io
 import json
 import re
 import shutil
 
+import msgspec
 import pyarrow as pa
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from curate import schema
 from curate.cli import app
+from curate.commands.explain import print_pair
 from curate.explaining.account import ExplainError, Workdir, end, explain, places
+from curate.parts import zipped
+from curate.recipe import Branch, Model, Rule, Score, Select
+from curate.selection.resolving import resolve
+from curate.selection.selecting import needed, select
 from curate.store import Dataset, StoreError
 from curate.uid import image_uid
 from tests.small_workdir import Row, picture, write, write_workdir
@@ -217,3 +225,66 @@ def test_a_uid_that_is_not_there_says_where_it_looked(small_workdir, small_rows)
 def test_without_pairs_the_stage_to_run_is_named(tmp_path):
     with pytest.raises(StoreError, match="run the stage 'extract'"):
         places(Workdir(str(tmp_path)), "0" * 32, None)
+
+
+RULES = (
+    Rule(rule="few_words", min=3),
+    Rule(rule="threshold", column="clip.similarity_score", min=0.1),
+    Rule(rule="any", label="either", branches=(Branch(rules=(Rule(rule="file_name"),)), Branch(rules=(Rule(rule="small_image", min=99),)))),
+    Rule(rule="quota", column="text", at_most=1),
+)  # fmt: skip
+
+
+@pytest.fixture
+def judged(small_workdir, tmp_path):
+    """A workdir whose pairs RULES have judged, but for the quota, which dropped none."""
+    root = str(tmp_path / "w")
+    shutil.copytree(small_workdir, root)
+    Dataset(root, "selection").remove()
+    rules = resolve(Select(rules=RULES), Score(models=(Model(name="clip", model="ViT-B-32"),)))
+    inputs = {name: (Dataset(root, name), columns) for name, columns in needed(rules).items()}
+    parts = {
+        part: pa.concat_tables(select(tables, rules) for tables in zipped(part, inputs))
+        for part in Dataset(root, "images").part_names()
+    }
+    write(root, "selection", parts, extra={"rules": msgspec.to_builtins(rules)})
+    return root
+
+
+def test_all_rules_are_told_with_their_values_on_demand(judged, small_rows):
+    junk = next(row for row in small_rows if row.text == "IMG_1.jpg")
+    out = command(judged, junk.uid, "--why", "all", "--json")
+    selected = stage(json.loads(out.output)["pairs"][0], "selection")
+    assert (selected["reason"], selected["limits"]["min"]) == ("few_words", 3)
+    said = {one["rule"]: one for one in selected["every_rule"]}
+    assert {name: one["state"] for name, one in said.items()} == {
+        "few_words": "dropped", "clip.similarity_score >= 0.1": "dropped", "either": "dropped",
+        "at most 1 of each text": "not known from one pair",
+    }  # fmt: skip
+    assert (said["few_words"]["column"], said["few_words"]["value"]) == ("images.words", 1)
+    assert round(said["clip.similarity_score >= 0.1"]["value"], 6) == 0.05
+    assert said["either"]["why"] == "file_name | small_image"
+    out = io.StringIO()
+    where = Workdir(judged, every_rule=True)
+    print_pair(explain(where, places(where, junk.uid, None)[0]), Console(file=out, width=160, highlight=False))
+    printed = out.getvalue()
+    assert re.search(r"few_words +dropped +images\.words +1\b", printed) and "file_name | small_image" in printed
+    assert (
+        "every_rule" not in command(judged, junk.uid).output
+        and "clip.similarity_score" not in command(judged, junk.uid).output
+    )
+    kept = next(row for row in small_rows if row.states()["selection"][0] == "kept" and len(row.text.split()) > 2)
+    selected = stage(json.loads(command(judged, kept.uid, "--why", "all", "--json").output)["pairs"][0], "selection")
+    assert [one["state"] for one in selected["every_rule"]] == ["kept", "kept", "kept", "not known from one pair"]
+
+
+def test_a_pair_that_came_to_no_rule_has_none_to_tell(judged, small_rows):
+    for row in small_rows:
+        if row.states()["selection"][0] == "gone":
+            selected = stage(
+                json.loads(command(judged, row.uid, "--why", "all", "--json").output)["pairs"][0], "selection"
+            )
+            assert selected["every_rule"] == [] and selected["limits"] is None
+            break
+    found = command(judged, "--why", "al", small_rows[0].uid)
+    assert "did you mean 'all'" in str(found.exception)
