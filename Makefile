@@ -14,7 +14,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo extract match balance download score dedup select shard train evaluate report run web teacher metadata test test-long lint bench-match bench-worldwide bench-extract bench-download bench-select lowest clean
+.PHONY: help install demo extract match balance download score dedup select shard train evaluate report run web teacher metadata test test-long lint bench-match bench-worldwide bench-extract bench-download bench-select bench-dedup lowest clean
 
 help: ## list the targets in the order of the road
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -97,6 +97,9 @@ bench-download: $(VENV)/.all ## images had from a hostile web and images a secon
 
 bench-select: $(VENV)/.all ## ten million pairs selected on local Spark: seconds and memory (CORPUS=folder)
 	$(BIN)/python benchmarks/selection.py $(CORPUS)
+
+bench-dedup: $(VENV)/.bench ## SemDeDup's rule against plain torch, planted duplicates against imagededup; IMAGES=2000000 measures memory (CORPUS=folder)
+	$(if $(IMAGES),$(BIN)/python benchmarks/dedup_memory.py $(IMAGES),$(BIN)/python benchmarks/dedup.py $(CORPUS))
 
 lowest: ## an environment with every lower bound of pyproject.toml, and the tests in it
 	$(PYTHON) -m venv $(VENV)-lowest
