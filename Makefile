@@ -99,7 +99,7 @@ bench-select: $(VENV)/.all ## ten million pairs selected on local Spark: seconds
 	$(BIN)/python benchmarks/selection.py $(CORPUS)
 
 bench-dedup: $(VENV)/.bench ## SemDeDup's rule against plain torch, planted duplicates against imagededup; IMAGES=2000000 measures memory (CORPUS=folder)
-	$(if $(IMAGES),$(BIN)/python benchmarks/dedup_memory.py $(IMAGES),$(BIN)/python benchmarks/dedup.py $(CORPUS))
+	$(if $(IMAGES),$(BIN)/python benchmarks/dedup_memory.py $(IMAGES),OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python benchmarks/dedup.py $(CORPUS))
 
 lowest: ## an environment with every lower bound of pyproject.toml, and the tests in it
 	$(PYTHON) -m venv $(VENV)-lowest

@@ -4,13 +4,8 @@ python benchmarks/dedup.py [POOL]     # a folder with www/; the demo's pool by d
 
 SemDeDup (Abbas et al. 2023) is written plainly in torch here, since its released code is not free to ship: k-means over all vectors,
 then the upper triangle of each cluster's cosines. Ours does what the stage does: k-means on a sample, then blocks. K-means is
-included on both sides; on the same clusters both must drop the same images. One thread each.
+included on both sides; on the same clusters both must drop the same images. One thread each: `make bench-dedup` sees to it.
 """
-
-import os
-
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
 
 import sys
 import tempfile
