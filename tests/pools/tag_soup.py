@@ -62,6 +62,8 @@ NASTY = (
     "<font color=red><p>x<font color=red><p>y</font>", "<object><p>x</object>", "<applet></p>", "<marquee><b></marquee>x",
     "<picture><b></picture><source srcset='n 1x'><img src=n>", "<p><b></p><picture>x<source srcset='n 1x'><img src=n></picture>",
     "<video><source srcset='n 1x'></video><picture><source srcset='m 1x'><source srcset='n 2x'><img src=n></picture>",
+    "<picture><a>x<div><a>y</a></div>z<source srcset='n 1x'><img src=n></picture>", "<form><picture><form></form><source srcset='n 1x'></form><img src=n>",
+    "<a><picture><a>x</a><source srcset='n 1x'><img src=n></picture></a>", "<p><picture><button><p>x</button><source srcset='n 1x'><img src=n>",
     "<frameset><frame></frameset>", "<div></div><frameset>", "x<frameset>", "<li><frameset>", "<svg>x</svg><frameset>", "<svg></svg><frameset>",
     "<span>x</span><frameset>", "<head></head><body></body><frameset>", "<input type=hidden><frameset>", "<noframes>x</noframes><frameset>",
     "<head><noscript><link><style>x</style></noscript><b>", "<head><noscript><img src=n></noscript>", "<title>x</title>x<head><link>",
