@@ -76,7 +76,7 @@ async def ask_all(endpoint: Endpoint, count: int, messages: Callable[[int], list
             answers[index] = await _ask(session, endpoint, messages(index))
 
     timeout = aiohttp.ClientTimeout(total=settings.timeout)
-    async with aiohttp.ClientSession(headers=headers, timeout=timeout, trust_env=True) as session:
+    async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(settings.concurrency, count)):

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from curate import models
 from curate.recipe import Model
-from curate.scores.contract import REASON, Columns, Kind, Picture, Scorer
+from curate.scores.contract import REASON, Columns, Kind, Picture, Scorer, column, unless
 
 
 class ClipScorer(Scorer):
@@ -31,19 +31,12 @@ class ClipScorer(Scorer):
         distinct = self._model.text_embeddings(texts.dictionary.to_pylist())
         image, text = images["image_embedding"][image_of], distinct[texts.indices.to_numpy()]
         similarity = np.einsum("ij,ij->i", image, text)
-        reason = np.full(len(rows), None, object)
-        reason[~np.isfinite(similarity)] = "not_finite"
         return {
             "similarity_score": similarity,
-            "image_embedding": _vectors(image),
-            "text_embedding": _vectors(text),
-            REASON: reason,
+            "image_embedding": column(image),
+            "text_embedding": column(text),
+            REASON: unless(np.isfinite(similarity), "not_finite"),
         }
-
-
-def _vectors(values: np.ndarray) -> pa.FixedSizeListArray:
-    """float16 vectors as Arrow has them, shape (n, width)."""
-    return pa.FixedSizeListArray.from_arrays(pa.array(values.astype(np.float16).ravel()), values.shape[1])
 
 
 def load(settings: Model, device: str, identity: Mapping[str, Any]) -> ClipScorer:

@@ -101,7 +101,12 @@ def unless(good: np.ndarray, status: str) -> np.ndarray:
     return reasons
 
 
-def vectors(column: pa.ChunkedArray) -> np.ndarray:
+def vectors(embeddings: pa.ChunkedArray) -> np.ndarray:
     """A column of embeddings without nulls as float32, shape (n, width)."""
-    whole = column.combine_chunks()
-    return whole.flatten().to_numpy(zero_copy_only=False).astype(np.float32).reshape(-1, column.type.list_size)
+    whole = embeddings.combine_chunks()
+    return whole.flatten().to_numpy(zero_copy_only=False).astype(np.float32).reshape(-1, embeddings.type.list_size)
+
+
+def column(values: np.ndarray) -> pa.FixedSizeListArray:
+    """Vectors of shape (n, width) as a column of embeddings: float16."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(values.astype(np.float16).ravel()), values.shape[1])

@@ -7,7 +7,20 @@ from typing import Any
 
 from curate import models
 from curate.recipe import Model
-from curate.scores import aesthetics, brisque, clip, faces, pixels, quality, safety, text, toxicity, vlm, watermark
+from curate.scores import (
+    aesthetics,
+    brisque,
+    clip,
+    copies,
+    faces,
+    pixels,
+    quality,
+    safety,
+    text,
+    toxicity,
+    vlm,
+    watermark,
+)
 from curate.scores.contract import Kind
 from curate.scores.settings import Scorer as Settings
 
@@ -22,6 +35,7 @@ KINDS: dict[str, Kind] = {
     "safety": safety.KIND,
     "toxicity": toxicity.KIND,
     "watermark": watermark.KIND,
+    "copies": copies.KIND,
     "vlm": vlm.KIND,
 }
 

@@ -98,6 +98,8 @@ class Safety(OfEmbeddings, frozen=True, kw_only=True, tag="safety"):
 class Toxicity(Scorer, frozen=True, kw_only=True, tag="toxicity"):
     """How toxic a text is by a classifier of yours; see `curate.scores.toxicity`."""
 
+    runtime: ClassVar[tuple[str, ...]] = ("name", "batch_size")
+
     classifier: str
     """Folder of a text classifier as transformers saves it: config.json, weights in safetensors, tokenizer."""
     categories: tuple[str, ...] = ()
@@ -108,19 +110,29 @@ class Toxicity(Scorer, frozen=True, kw_only=True, tag="toxicity"):
     """Longer texts are cut."""
 
 
-class Watermark(Scorer, frozen=True, kw_only=True, tag="watermark"):
-    """How likely an image has a watermark by a classifier of yours; see `curate.scores.watermark`."""
+class Network(Scorer, frozen=True, kw_only=True):
+    """A scorer with a network of yours; see `curate.scores.onnx`."""
 
     network: str
-    """Path of an ONNX file: pixels of shape (n, 3, side, side) in, outputs of shape (n, classes) out."""
+    """Path of an ONNX file: pixels of shape (n, 3, side, side) in, vectors of shape (n, values) out."""
     side: Annotated[int, msgspec.Meta(ge=8, le=2048)] = 224
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     """What is taken off red, green and blue, which lie in 0..1 (ImageNet's)."""
     std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
+    """What they are divided by then."""
+
+
+class Watermark(Network, frozen=True, kw_only=True, tag="watermark"):
+    """How likely an image has a watermark by a classifier of yours; see `curate.scores.watermark`."""
+
     output: Literal["sigmoid", "softmax", "none"] = "softmax"
     """What turns the outputs into probabilities; `none` where they are."""
     watermarked: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Which output stands for a watermark, from 0."""
+
+
+class Copies(Network, frozen=True, kw_only=True, tag="copies"):
+    """Embeddings that find copies of an image by a network of yours; see `curate.scores.copies`."""
 
 
 class Vlm(Scorer, frozen=True, kw_only=True, tag="vlm"):
@@ -156,5 +168,5 @@ class Vlm(Scorer, frozen=True, kw_only=True, tag="vlm"):
     """Seconds before that; doubled each time, and Retry-After goes before it."""
 
 
-AnyScorer = Pixels | Text | Brisque | Faces | Quality | Aesthetics | Safety | Toxicity | Watermark | Vlm
+AnyScorer = Pixels | Text | Brisque | Faces | Quality | Aesthetics | Safety | Toxicity | Watermark | Copies | Vlm
 """All of them, as a union: `Pixels | Text | ...`."""

@@ -1,4 +1,4 @@
-"""A classifier as an ONNX file: what it is fed, and what it may answer."""
+"""Networks as ONNX files: what they are fed, and what they may answer."""
 
 import numpy as np
 import onnx
@@ -7,9 +7,11 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
-from curate.scores import watermark
+from curate import schema
+from curate.scores import copies, watermark
 from curate.scores.contract import REASON, Picture
-from curate.scores.settings import Watermark
+from curate.scores.laying import laid
+from curate.scores.settings import Copies, Watermark
 from curate.weights import ModelError
 
 
@@ -75,3 +77,19 @@ def test_networks_that_are_missing_or_something_else_are_errors(tmp_path):
     settings = Watermark(network=network(tmp_path / "n.onnx"))
     with pytest.raises(ModelError, match="is not the network that this run was planned with"):
         watermark.load(settings, "cpu", {"revision": "0"})
+
+
+def test_an_embedding_for_copies_has_length_one_or_a_status(tmp_path):
+    settings = Copies(network=network(tmp_path / "n.onnx"), side=16, mean=(0, 0, 0), std=(1, 1, 2))
+    scorer = copies.load(settings, "cpu", copies.KIND.identity(settings))
+    images = [Image.new("RGB", (30, 9), (255, 0, 255)), Image.new("RGB", (9, 9))]
+    answers = scorer.answer([scorer.see(Picture(b"", image)) for image in images])
+    uids, every = pa.chunked_array([["a", "b", "c"]]), np.ones(3, bool)
+    columns = scorer.score(pa.table({"uid": uids}), answers, np.array([0, 0, 1]))
+    known = schema.load("scores/copies")
+    table = known.hold(laid(uids, np.arange(3), every, columns, known))
+    vector = table["image_embedding"][0].as_py()
+    assert vector == table["image_embedding"][1].as_py() == pytest.approx([2 / 5**0.5, 0, 1 / 5**0.5], abs=1e-3)
+    assert table["reason"].to_pylist() == [None, None, "not_finite"] and table["image_embedding"][2].as_py() is None
+    nothing = scorer.score(pa.table({"uid": pa.array([], pa.string())}), scorer.answer([]), np.zeros(0, np.int64))
+    assert nothing["image_embedding"].type == pa.list_(pa.float16(), 3)
