@@ -34,6 +34,7 @@ PAIR_COLUMNS = (
     "kind",
     "page_url",
     "page_robots",
+    "source",
     "known_sha256",
     "crawl_file",
     "member",
