@@ -106,7 +106,9 @@ def test_rows_bytes_account_and_resume(engines, tmp_path, hostile_web):
     }  # fmt: skip
     assert [r["uid"] for r in rows] == [u for u in known if u in {r["uid"] for r in rows}], "in the order of pairs"
     assert all(r["curated"] == (known[r["uid"]]["of_state"] == "kept") for r in rows)
-    assert all(r["baseline"] == known[r["uid"]]["baseline"] and (r["lang"], r["source"]) == ("en", "warc") for r in rows)
+    assert all(
+        r["baseline"] == known[r["uid"]]["baseline"] and (r["lang"], r["source"]) == ("en", "warc") for r in rows
+    )
     ledger = images.require().ledger
     assert ledger.rows_in == len(rows) == 29 and ledger.kept == 24
     assert ledger.dropped == {"opted_out": 3} and ledger.failed == {"http_4xx": 1, "not_an_image": 1}
