@@ -2,10 +2,10 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import Future
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -97,39 +97,22 @@ class Policy:
 
     async def ask(self, url: str, get: Get) -> Answer:
         """As `before`, with what allows the use, which `on_response` wants to know where the recipe says opt_in."""
-        steps = self._answer(url)
-        try:
-            want = next(steps)
-            while True:
-                try:
-                    # Shielded: who waits may be cancelled, and what is under way is not only theirs.
-                    waits = isinstance(want, Future)
-                    came = await (asyncio.shield(asyncio.wrap_future(want)) if waits else get(want))  # type: ignore[arg-type]
-                except FetchError as error:
-                    want = steps.throw(error)
-                else:
-                    want = steps.send(came)
-        except StopIteration as stop:
-            return stop.value
-        finally:
-            steps.close()
+
+        async def obtain(want: "str | Future[None]") -> Any:
+            if not isinstance(want, Future):
+                return await get(want)
+            # Shielded: who waits may be cancelled, and what is under way is not only theirs.
+            return await asyncio.shield(asyncio.wrap_future(want))
+
+        return await _driven(self._answer(url), obtain)
 
     def ask_blocking(self, url: str, get: Callable[[str], Response]) -> Answer:
         """As `ask`, for a fetcher of threads."""
-        steps = self._answer(url)
-        try:
-            want = next(steps)
-            while True:
-                try:
-                    came = want.result() if isinstance(want, Future) else get(want)
-                except FetchError as error:
-                    want = steps.throw(error)
-                else:
-                    want = steps.send(came)
-        except StopIteration as stop:
-            return stop.value
-        finally:
-            steps.close()
+
+        async def obtain(want: "str | Future[None]") -> Any:
+            return want.result() if isinstance(want, Future) else get(want)
+
+        return _at_once(_driven(self._answer(url), obtain))
 
     def on_response(self, headers: Headers, consent: str | None = None) -> Refusal | None:
         """What the headers of an image's answer say against it. To be asked ahead of its body.
@@ -202,6 +185,32 @@ class Policy:
                     return Answer(Refusal(f"robots.txt: {_field(rule)}: {found} (for {agent})", rule.name))
                 consent = consent or _first(said, rule.allows)
         return Answer(None, consent)
+
+
+async def _driven(steps: Steps[Answer], obtain: "Callable[[str | Future[None]], Awaitable[Any]]") -> Answer:
+    """Goes the steps to their end. `obtain` gets a URL, or waits until another asker has got it."""
+    try:
+        want = next(steps)
+        while True:
+            try:
+                came = await obtain(want)
+            except FetchError as error:
+                want = steps.throw(error)
+            else:
+                want = steps.send(came)
+    except StopIteration as stop:
+        return stop.value
+    finally:
+        steps.close()
+
+
+def _at_once(work: Coroutine[Any, Any, Answer]) -> Answer:
+    """The answer of a coroutine that never waits for a loop, in whatever thread."""
+    try:
+        work.send(None)
+    except StopIteration as stop:
+        return stop.value
+    raise AssertionError("a blocking fetcher awaits nothing")
 
 
 @lru_cache(maxsize=4)
