@@ -21,6 +21,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
+IMAGES = 2_000
+"""Images of a large pool that are served, the first of its table: more would be no other work, and take minutes to look at."""
 HOSTS, COPIES = 250, 8
 """Good hosts, and hosts of each bad habit."""
 
@@ -38,6 +40,8 @@ def pool_images(pool: Path) -> list[bytes]:
         body = archives[archive].read(name) if mark else (pool / member).read_bytes()
         if _whole(body):
             bodies.append(body)
+        if len(bodies) == IMAGES:
+            break
     return bodies
 
 

@@ -15,6 +15,11 @@ from curate.images.status import FetchError
 
 Address = IPv4Address | IPv6Address
 _NAT64 = IPv6Network("64:ff9b::/96")
+_SPECIAL = tuple(ip_network(text) for text in (
+    "192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "3fff::/20", "5f00::/16", "fec0::/10", "168.63.129.16/32",
+))  # fmt: skip
+"""Of IANA's registries of special-purpose addresses those that `ipaddress` calls global, in this or that version of Python; and the
+one at which Azure's machines are told about themselves."""
 BAD_PORTS = frozenset((
     1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109, 110,
     111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531, 532,
@@ -89,6 +94,7 @@ class Addresses:
         return (
             self.public
             and address.is_global
+            and not any(address in network for network in _SPECIAL)
             and not (address.is_multicast or address.is_reserved or address.is_unspecified)
         )
 

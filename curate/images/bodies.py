@@ -19,9 +19,12 @@ class DiskError(OSError):
 class Body:
     """A body within `max_bytes`, both as it is sent and unpacked."""
 
-    def __init__(self, max_bytes: int, codings: str | None = None):
-        """`codings`: the value of Content-Encoding. Raises FetchError (bad_encoding) for one that is not known."""
-        self._max, self._unpack = max_bytes, _unpacker(codings)
+    def __init__(self, max_bytes: int, codings: str | None = None, cut: bool = False):
+        """`codings`: the value of Content-Encoding. `cut`: the first bytes are enough, and what follows them is no error.
+
+        Raises FetchError (bad_encoding) for a coding that is not known.
+        """
+        self._max, self._unpack, self._cut = max_bytes, _unpacker(codings), cut
         self._sent = self.size = 0
         self._held = bytearray()
         self._file: IO[bytes] | None = None
@@ -32,13 +35,21 @@ class Body:
         if self._unpack is None:
             self._keep(data)
             return
-        self._count(self._sent)
+        if not self._cut:
+            self._count(self._sent)
         for piece in self._unpack.feed(data):
             self._keep(piece)
+            if self.full:
+                return
+
+    @property
+    def full(self) -> bool:
+        """Whether there is enough of a body that may be cut."""
+        return self._cut and self.size >= self._max
 
     def end(self) -> None:
         """Nothing more comes. FetchError (bad_encoding) when the packed body is not whole."""
-        if self._unpack is not None and self._sent and not self._unpack.whole:
+        if self._unpack is not None and self._sent and not self._unpack.whole and not self.full:
             raise FetchError("bad_encoding", "the packed body ends before its time", 200)
 
     def read(self) -> bytes:
@@ -55,6 +66,8 @@ class Body:
             self._file.close()
 
     def _keep(self, piece: bytes) -> None:
+        if self._cut:
+            piece = piece[: self._max - self.size]
         self.size += len(piece)
         self._count(self.size)
         if self._file is None and len(self._held) + len(piece) <= IN_MEMORY:

@@ -203,16 +203,26 @@ class Scheduler:
 
 
 def retry_after(headers: Iterable[tuple[str, str]], now: datetime | None = None) -> float | None:
-    """Seconds that a Retry-After field asks for (a number or a date, RFC 9110, 10.2.3); None without one that can be read."""
-    text = next((value.strip() for name, value in headers if name.lower() == "retry-after"), "")
+    """Seconds that a Retry-After field asks for (a number or a date, RFC 9110, 10.2.3); None without one that can be read.
+
+    A date counts from the server's own Date, where there is one: its clock may be wrong.
+    """
+    said = {name.lower(): value.strip() for name, value in headers if name.lower() in ("retry-after", "date")}
+    text = said.get("retry-after", "")
     if text.isascii() and text.isdigit():
         return float(text[:12])
+    moment = _moment(text)
+    if moment is None:
+        return None
+    return max(0.0, (moment - (_moment(said.get("date", "")) or now or datetime.now(UTC))).total_seconds())
+
+
+def _moment(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 __all__ = ["BREAKER_OPEN", "RATE_LIMITED", "Headers", "Manners", "Scheduler", "retry_after"]

@@ -89,7 +89,7 @@ class Transport:
         self, url: str, seconds: float, welcome: Welcome, keep: bool = False, cut_at: int | None = None
     ) -> Response:
         """Asks once. `seconds` to the last byte; `keep`: another request to this host follows; `cut_at`: so many bytes of the
-        body as it is sent are enough.
+        body, unpacked, are enough.
 
         Raises FetchError with a status of `schemas/images.yaml`, and an HTTP status where the head of an answer came;
         DiskError.
@@ -101,7 +101,8 @@ class Transport:
             headers = tuple((k.decode("latin-1"), v.decode("utf-8", "replace")) for k, v in answer.raw_headers)
             welcome(answer.status, headers)
             if answer.status // 100 == 2:
-                body = Body(self._limits.max_bytes, None if cut_at else answer.headers.get("Content-Encoding"))
+                codings = ", ".join(answer.headers.getall("Content-Encoding", ()))
+                body = Body(cut_at or self._limits.max_bytes, codings, cut=cut_at is not None)
                 await self._read(answer, body, cut_at)
             elif keep and 0 <= (answer.content_length or 0) <= _DRAIN:
                 await answer.content.read(_DRAIN)
@@ -143,8 +144,8 @@ class Transport:
         if not cut_at and (answer.content_length or 0) > most:
             raise FetchError("too_many_bytes", f"the body is to have more than {most} bytes", answer.status)
         async for piece in answer.content.iter_any():
-            body.add(piece[: cut_at - body.size] if cut_at else piece)
-            if cut_at and body.size >= cut_at:
+            body.add(piece)
+            if body.full:
                 return
         body.end()
 

@@ -247,14 +247,16 @@ class Opener(urllib.request.OpenerDirector):
         try:
             response: Any = self._plain.open(request, None, self._limits.timeout)
             with response:
-                body = bytearray()
-                while len(body) <= MAX_BYTES and (chunk := response.read(_CHUNK)):
-                    body += chunk
-                if response.length and len(body) <= MAX_BYTES:
+                codings = ", ".join(response.headers.get_all("Content-Encoding", ()))
+                body = Body(MAX_BYTES + 1, codings if response.status // 100 == 2 else None, cut=True)
+                while not body.full and (chunk := response.read(_CHUNK)):
+                    body.add(chunk)
+                if response.length and not body.full:
                     raise http.client.IncompleteRead(b"", response.length)
+                body.end()
         except Exception as error:
             raise classified(error) from error
-        return response.status, response.headers.items(), bytes(body)
+        return response.status, response.headers.items(), body.read()
 
     def _welcome(self, response: Any, request: Any) -> None:
         """Closes and refuses an answer that has no image for us."""

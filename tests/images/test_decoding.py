@@ -38,6 +38,25 @@ def test_a_cut_anywhere_is_a_status_never_another_error(kind, picture_bytes):
             assert error.status in ("empty_body", "not_an_image", "truncated", "undecodable")
 
 
+def progressive(scans: int, size: int = 64) -> bytes:
+    """A progressive JPEG whose last scan comes so many times more."""
+    out = io.BytesIO()
+    Image.new("L", (size, size), 90).save(out, "JPEG", progressive=True)
+    data = out.getvalue()
+    return data[:-2] + data[data.rindex(b"\xff\xda") : -2] * scans + data[-2:]
+
+
+def test_a_jpeg_of_very_many_scans_is_not_decoded():
+    assert decode(progressive(50)).size == (64, 64)
+    with pytest.raises(ImageError) as error:
+        decode(progressive(300_000, 2000))  # some minutes of a processor otherwise, out of 5 MB
+    assert error.value.status == "undecodable" and "100 scans" in str(error.value)
+    # Scans of a thumbnail, and whatever follows the image, are not its own.
+    one = progressive(0)
+    held = b"".join(b"\xff\xe1\xea\x60" + b"\xff\xda" * 29_999 for _ in range(3))
+    assert decode(one[:2] + held + one[2:] + b"\xff\xda" * 1000).size == (64, 64)
+
+
 def test_pixels_are_counted_before_any_is_made(picture_bytes):
     header = struct.pack(">IIBBBBB", 9000, 9000, 8, 2, 0, 0, 0)
     body = b"IHDR" + header

@@ -199,6 +199,12 @@ def test_retry_after(said, seconds):
     assert retry_after([("Date", "x")], NOW) is None
 
 
+def test_a_date_counts_from_the_clock_that_it_was_read_from():
+    an_hour_ahead = [("Date", "Thu, 01 Jan 2026 13:00:00 GMT"), ("Retry-After", "Thu, 01 Jan 2026 13:00:30 GMT")]
+    assert retry_after(an_hour_ahead, NOW) == 30.0
+    assert retry_after([("Date", "Thu, 01 Jan 2026 13:00:00 GMT"), ("Retry-After", "7")], NOW) == 7.0
+
+
 def test_a_workers_share_of_what_is_allowed():
     from curate.recipe import Download
 

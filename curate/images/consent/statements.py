@@ -113,7 +113,7 @@ class Reservations:
 
 def _reservations(body: bytes) -> list[tuple[str, str]]:
     try:
-        data = orjson.loads(body)
+        data = orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))  # which a JSON file must not begin with, and some do
     except orjson.JSONDecodeError:
         return []
     rows = data if isinstance(data, list) else []

@@ -1,7 +1,9 @@
 """Consent on a loopback web: what is forbidden is never asked for, and each refusal ends in its row's words and rule."""
 
+import gzip
 import io
 import threading
+import zlib
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -127,6 +129,28 @@ def test_each_rule_ends_in_its_row(hosts):
     }  # fmt: skip
     assert ends["down.example/1.jpg"].http_status == 503
     assert not hosts.asked["down.example/1.jpg"] and not hosts.asked["signal.example/1.jpg"]
+
+
+def test_files_that_come_packed_though_nobody_asked_for_that_are_read(hosts):
+    rules, far = b"User-agent: *\nDisallow: /img/\n", b"#" * 80 + b"\n"
+    reserved = b'[{"location": "/", "tdm-reservation": 1}]'
+    hosts.says("packed", "/robots.txt", gzip.compress(rules), Content_Encoding="gzip")
+    hosts.says("zlib", "/robots.txt", zlib.compress(rules), Content_Encoding="deflate")
+    hosts.says("tdm", "/.well-known/tdmrep.json", gzip.compress(reserved), Content_Encoding="gzip")
+    hosts.says("bom", "/.well-known/tdmrep.json", b"\xef\xbb\xbf" + reserved)
+    # The limit is that of what is read: rules within it hold, whatever follows, bombs and damage too.
+    hosts.says("bomb", "/robots.txt", gzip.compress(rules + bytes(300_000_000)), Content_Encoding="gzip")
+    hosts.says("late", "/robots.txt", gzip.compress(far * 20_000 + rules), Content_Encoding="gzip")
+    hosts.says("torn", "/robots.txt", gzip.compress(rules)[:-9], Content_Encoding="gzip")
+    hosts.says("odd", "/robots.txt", rules, Content_Encoding="br")
+    names = ("packed", "zlib", "tdm", "bom", "bomb", "late", "torn", "odd")
+    ends = fetched(hosts, *(f"{name}.example/img/1.jpg" for name in names))
+    assert {place.split(".")[0]: (end.status, end.rule) for place, end in ends.items()} == {
+        "packed": ("opted_out", "robots_txt"), "zlib": ("opted_out", "robots_txt"), "tdm": ("opted_out", "tdm_file"),
+        "bom": ("opted_out", "tdm_file"), "bomb": ("opted_out", "robots_txt"), "late": (None, None),
+        "torn": ("bad_encoding", None), "odd": ("bad_encoding", None),
+    }  # fmt: skip
+    assert not any(hosts.asked[f"{name}.example/img/1.jpg"] for name in names if name != "late")
 
 
 def test_rules_that_are_off_ask_for_nothing(hosts):
