@@ -37,10 +37,17 @@ class Body:
             return
         if not self._cut:
             self._count(self._sent)
-        for piece in self._unpack.feed(data):
-            self._keep(piece)
-            if self.full:
-                return
+        try:
+            for piece in self._unpack.feed(data):
+                self._keep(piece)
+                if self.full:
+                    return
+        except FetchError:
+            if not self._cut or self._sent > len(data) or self.size:
+                raise
+            # A file of rules that is not packed at all, whatever its headers say.
+            self._unpack = None
+            self._keep(data)
 
     @property
     def full(self) -> bool:
