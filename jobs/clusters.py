@@ -39,7 +39,8 @@ def semantic_ties(run: engine.Run, settings: Dedup, source: nodes.Source, standi
     spark, names, rule = run.engines.spark(), source.images.part_names(), settings.semantic_rule
     look = partial(nodes.vectors, source=source, centres=centres(run, settings, source))
     rows = engine.spark_rows(run.engines, look, names, nodes.VECTOR)
-    alone = rows.join(standing.where("image_uid = best.image_uid").select("image_uid", "curated", "rank"), "image_uid")
+    heads = standing.where("image_uid = best.image_uid").select("image_uid", "curated", "rank")
+    alone = rows.hint("merge").join(heads.hint("merge"), "image_uid")  # see components.STANDING
     bucket = partial(edges.semantic, epsilon=settings.semantic_epsilon, rule=rule, device=settings.device)
     # Components are joined across cuts by their smallest uid, and semdedup visits by a measure of its own, ties by uid.
     order = "rank" if rule == "greedy" else "image_uid"

@@ -39,22 +39,25 @@ its end stands the uid."""
 
 STANDING = """
 with clustered as (
-    select f.*, struct(not curated, {order}, image_uid) rank, coalesce(s.b, f.image_uid) same
+    select /*+ merge(s) */ f.*, struct(not curated, {order}, image_uid) rank, coalesce(s.b, f.image_uid) same
     from {{free}} f left join {{same}} s on f.image_uid = s.a)
 select part, image_uid, sha256, curated, rank, min(struct(rank, image_uid, sha256)) over (partition by same) best from clustered
 """
-"""Who stands for the images that are the same by bytes or hash; `order` is one of ORDER."""
+"""Who stands for the images that are the same by bytes or hash; `order` is one of ORDER.
+
+Spark takes what a Python function makes of eight parts for eight rows, and would send all of it to the driver for a broadcast join: hence
+the hints, here and below."""
 
 BEST = """
 select a, b from (
-    select image_uid a, min(struct(rank, image_uid)) over (partition by coalesce(l.b, image_uid)).image_uid b
+    select /*+ merge(l) */ image_uid a, min(struct(rank, image_uid)) over (partition by coalesce(l.b, image_uid)).image_uid b
     from {standing} left join {like} l on image_uid = l.a where image_uid = best.image_uid)
 where a <> b
 """
 """Components by embedding, each tied to the one that stands for it."""
 
 VERDICTS = """
-select part, image_uid,
+select /*+ merge(l) */ part, image_uid,
     case when l.b is not null then 'semantic' when sha256 = best.sha256 then 'exact' else 'perceptual' end reason,
     coalesce(l.b, best.image_uid) representative, null found_by
 from {standing} left join {like} l on best.image_uid = l.a where image_uid <> coalesce(l.b, best.image_uid)

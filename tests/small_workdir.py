@@ -179,7 +179,8 @@ def write_workdir(root: str, rows: list[Row]) -> None:
     left = Ledger(rows_in=first + 7, kept=first, dropped={"repeated": 5}, failed={"bad_url": 2}, notes={"pages": 9})
     pairs = {name: _pairs(part) for name, part in parts.items()}
     write(root, "pairs", pairs, ledgers={part_name(0): left}, extra=BROKEN_FILES)
-    decided = {"balanced": {"t": {"en": 7}, "tail_share": None}}
+    copies = {"cosine": 0.61, "recall": 0.95, "found": {"crop": 1.0, "flip": 0.9}, "strangers": 0.02, "pictures": 40}
+    decided = {"balanced": {"t": {"en": 7}, "tail_share": None}, "duplicates": {"evaluation": copies}}
     for name in ("matches", "balanced", "scores/clip", "duplicates", "selection"):
         write(root, name, {part: _side(name, inside) for part, inside in parts.items()}, extra=decided.get(name))
     _images(root, parts)
@@ -231,7 +232,8 @@ def _side(name, rows):
             "matches": {"lang": "en", "lang_score": 0.9, "entries": row.entries},
             "balanced": {"keep_probability": 0.5, "draw": 0.1, "baseline": True},
             "scores/clip": {"similarity_score": row.score if state == "kept" else None, "image_embedding": None, "text_embedding": None},
-            "duplicates": {"representative": None if state == "gone" else image_uid(row.duplicate[1]) if row.duplicate else row.image},
+            "duplicates": {"representative": None if state == "gone" else image_uid(row.duplicate[1]) if row.duplicate else row.image,
+                           "found_by": "phash" if reason == "in_evaluation_set" else None},
             "selection": {"rule": reason, "rules": None},
         }  # fmt: skip
         lists.append({"uid": row.uid, "state": state, "reason": reason} | facts[name])

@@ -11,6 +11,7 @@ from curate import __version__
 from curate.images import generations
 from curate.recipe import Recipe
 from curate.report.consent import consent
+from curate.report.duplicates import duplicates
 from curate.report.entries import entries
 from curate.report.examples import examples
 from curate.report.funnel import datasets, funnel
@@ -37,6 +38,7 @@ def collect(workdir: str, recipe: Recipe) -> tuple[dict[str, Any], dict[str, str
         "entries": entries(workdir, recipe),
         "scores": similarity(workdir, recipe),
         "limits": limits(workdir, recipe),
+        "duplicates": duplicates(workdir),
         "examples": shown,
         "training": training(workdir),
         "evaluation": evaluation(workdir),

@@ -1,5 +1,6 @@
 import json
 import re
+from collections import Counter
 
 import pytest
 from selectolax.lexbor import LexborHTMLParser
@@ -50,6 +51,26 @@ def test_hostile_captions_stand_there_as_text(small_workdir, small_recipe, small
     assert "x" * 201 not in page and "10,000 characters" in page
     assert "<b>Not Found</b>" in tree.css_first("#examples").text()
     assert "ends inside a record <b>" in tree.css_first("#pool").text()
+
+
+def test_duplicates_are_counted_by_kind_and_the_calibrated_cosine_says_what_it_finds(made, small_rows):
+    facts, thumbnails, page = made
+    ends = Counter(row.duplicate[0] for row in small_rows if row.duplicate)
+    assert {row["reason"]: row["pairs"] for row in facts["duplicates"]["kinds"] if row["pairs"]} == ends
+    held = ends["in_evaluation_set"]
+    assert facts["duplicates"]["evaluation"] == ([{"way": "phash", "pairs": held}] if held else [])
+    text = " ".join(LexborHTMLParser(page).css_first("#examples").text().split())
+    assert (
+        "above a cosine of 0.61: it finds 95.0 % of the copies planted of 40 evaluation images (crop 100.0 %, flip 90.0 %)"
+        in text
+    )
+    assert "2.0 % of these images have another one of them above it" in text
+    hostile = {
+        **facts,
+        "duplicates": facts["duplicates"] | {"settings": {"semantic_model": "<script>alert(2)</script>"}},
+    }
+    assert "<script>alert(2)" not in render(hostile, thumbnails)
+    assert "Clusters of duplicates" in render({**facts, "duplicates": None}, thumbnails)
 
 
 def test_numbers_of_the_funnel_and_verdicts_are_on_the_page(made):
