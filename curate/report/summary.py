@@ -12,6 +12,7 @@ from curate.report.figures import words
 from curate.report.funnel import funnel
 from curate.report.page import number, percent, points
 from curate.report.proof import BETTER, WORSE, read_json, verdict
+from curate.selection.selecting import BASELINE_ONLY
 from curate.store import Dataset
 
 READ = """\
@@ -48,7 +49,7 @@ def _stages(account: dict[str, Any]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("why", overflow="fold")
     for stage in account["stages"]:
-        ways = [f"{way['name']} {number(way['rows'])}" for way in stage["dropped"] + stage["failed"]]
+        ways = [f"{way['name']} {number(way['rows'])}" for way in _ways(stage)]
         counts = (stage["rows_in"], stage["kept"], stage["dropped_rows"], stage["failed_rows"])
         table.add_row(stage["dataset"], *map(number, counts), escape(", ".join(ways)))
     if account["baseline"] and account["baseline"]["baseline_only"]:
@@ -57,6 +58,13 @@ def _stages(account: dict[str, Any]) -> Table:
         )
         table.caption_justify = "left"
     return table
+
+
+def _ways(stage: dict[str, Any]) -> list[dict[str, Any]]:
+    """How rows left a stage: by reason or status; where several rules have one reason, by rule."""
+    rules = [{"name": rule["rule"], "rows": rule["rows"]} for rule in stage["rules"] if rule["rows"]]
+    others = [way for way in stage["dropped"] if way["name"] == BASELINE_ONLY or not rules]
+    return rules + others + stage["failed"]
 
 
 def _worth(name: str, metrics: dict[str, Any]) -> Table:

@@ -4,7 +4,7 @@
 Nothing here knows a scorer: a column is what its file says it is.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate import schema
-from curate.recipe import Model, RecipeError, Score
+from curate.recipe import Model, RecipeError, Score, Value
 from curate.store import nearest
 from curate.texts import arrays
 
@@ -24,6 +24,8 @@ ALIGNED = ("images", "duplicates")
 class Derived(NamedTuple):
     """A column of `images` that is made when it is read."""
 
+    type: str
+    """As `schemas/` writes it."""
     sources: tuple[str, ...]
     make: Callable[..., pa.Array | np.ndarray]
     about: str
@@ -45,17 +47,22 @@ def _aspect(width: pa.Array, height: pa.Array) -> np.ndarray:
 
 
 DERIVED = {
-    "words": Derived(("text",), arrays.words, "words of the text, parted by white space as Python's split does"),
-    "characters": Derived(("text",), pc.utf8_length, "characters (code points) of the text"),
+    "words": Derived(
+        "int32", ("text",), arrays.words, "words of the text, parted by white space as Python's split does"
+    ),
+    "characters": Derived("int32", ("text",), pc.utf8_length, "characters (code points) of the text"),
     "file_name": Derived(
-        ("text",), arrays.file_name, "whether the text is a file's name, a camera's counter or digits"
+        "bool", ("text",), arrays.file_name, "whether the text is a file's name, a camera's counter or digits"
     ),
-    "boilerplate": Derived(("text",), arrays.boilerplate, "whether the text is a stock word or marks alone"),
+    "boilerplate": Derived("bool", ("text",), arrays.boilerplate, "whether the text is a stock word or marks alone"),
     "shorter_side": Derived(
-        ("width", "height"), lambda w, h: pc.min_element_wise(w, h, skip_nulls=False), "pixels of the shorter side"
+        "int32",
+        ("width", "height"),
+        lambda w, h: pc.min_element_wise(w, h, skip_nulls=False),
+        "pixels of the shorter side",
     ),
-    "aspect": Derived(("width", "height"), _aspect, "longer side over shorter, float64"),
-    "host": Derived(("url",), _host, "host of the image's URL"),
+    "aspect": Derived("float64", ("width", "height"), _aspect, "longer side over shorter, float64"),
+    "host": Derived("string", ("url",), _host, "host of the image's URL"),
 }
 
 
@@ -81,9 +88,9 @@ def parse(name: str) -> Reference:
     return Reference(dataset if dataset in ALIGNED else SCORES_PREFIX + dataset, column)
 
 
-def check(name: str, score: Score, where: str, numeric: bool = False) -> None:
-    """RecipeError when a rule's column is in no dataset that the recipe makes, or not in that one, or not of a type that rules
-    compare (`numeric`: as a number)."""
+def type_of(name: str, score: Score, where: str) -> str:
+    """The type of a rule's column, as `schemas/` writes it. RecipeError when it is in no dataset that the recipe makes, or not in that
+    one, or of a type that rules do not compare."""
     dataset, column = parse(name)
     made = {SCORES_PREFIX + one.name: "clip" if isinstance(one, Model) else one.word for one in score.all()}
     if dataset in ALIGNED:
@@ -97,7 +104,7 @@ def check(name: str, score: Score, where: str, numeric: bool = False) -> None:
             f"`score`, or name another: {nearest(scorer, [*ALIGNED, *score.names()])}"
         )
     if dataset == "images" and column in DERIVED:
-        return
+        return DERIVED[column].type
     columns = [one for one in known.columns if one not in ("uid", "state")]
     if column not in columns:
         hint = nearest(column, [*columns, *(DERIVED if dataset == "images" else ())])
@@ -106,8 +113,22 @@ def check(name: str, score: Score, where: str, numeric: bool = False) -> None:
     kind = known.columns[column].type
     if kind == schema.EMBEDDING or kind.startswith("list"):
         raise RecipeError(f"{where}: {name} is {kind}; rules compare numbers, strings and truth values")
-    if numeric and kind == "string":
+    return kind
+
+
+def check_number(name: str, score: Score, where: str) -> None:
+    """RecipeError for a column that is no number or truth value, as for `type_of`."""
+    if type_of(name, score, where) == "string":
         raise RecipeError(f"{where}: {name} is a string; compare it with the rule `among`")
+
+
+def check_values(name: str, values: Sequence[Value], score: Score, where: str) -> None:
+    """RecipeError for a value that the column can never have, as for `type_of`."""
+    kind = type_of(name, score, where)
+    wanted = {"string": str, "bool": bool}.get(kind, int)
+    for value in values:
+        if type(value) is not wanted:
+            raise RecipeError(f"{where}: {name} is of type {kind}, and {value!r} is none; no row could have it")
 
 
 class Numbers(NamedTuple):

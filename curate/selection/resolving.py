@@ -9,7 +9,7 @@ from curate.recipe import Branch, RecipeError, Rule, Score, Select
 from curate.selection import columns
 from curate.selection.judging import branch_name
 from curate.selection.presets import PRESETS
-from curate.selection.rules import LIMITS, RULES, SETS, check, named
+from curate.selection.rules import LIMITS, RULES, SETS, check, column_of, named
 from curate.store import nearest
 
 SIGNS = {"min": ">=", "max": "<=", "above": ">", "below": "<"}
@@ -91,9 +91,18 @@ def _complete(limits: Rule, select: Select, score: Score, where: str) -> Rule:
     done = replace(limits, **changes)
     several = f" {done.model}" if done.model and len(score.models) > 1 else ""
     done = replace(done, label=limits.label or describe(done) + several)
-    for name, numeric in named(done):
-        columns.check(name, score, f"{where}.rules: {done.label}", numeric)
+    _check_columns(done, score, f"{where}.rules: {done.label}")
     return done
+
+
+def _check_columns(limits: Rule, score: Score, where: str) -> None:
+    """RecipeError for a column that is not there, or has another type than the rule compares."""
+    for name, numeric in [] if limits.rule in SETS else named(limits):
+        (columns.check_number if numeric else columns.type_of)(name, score, where)
+    if limits.values or limits.languages:
+        columns.check_values(column_of(limits), limits.values or limits.languages, score, where)
+    for name, values in limits.where.items():
+        columns.check_values(name, values if isinstance(values, tuple) else (values,), score, where)
 
 
 def _model(limits: Rule, select: Select, score: Score, where: str) -> str:
