@@ -1,5 +1,8 @@
+import msgspec
+
 from curate.ledger import Ledger
-from curate.report.funnel import _checks, funnel
+from curate.report.funnel import _checks, _stage, funnel
+from curate.report.summary import _ways
 from curate.store import Manifest, Plan
 
 
@@ -57,3 +60,23 @@ def test_an_empty_workdir_has_an_empty_funnel(tmp_path, small_recipe):
     account = funnel(str(tmp_path), small_recipe)
     assert account["stages"] == [] and account["baseline"] is None
     assert "pairs" in account["missing"]
+
+
+def test_rules_are_counted_beside_reasons_in_their_order():
+    notes = {
+        "dropped by words >= 3": 4, "dropped by either: a | b": 2, "dropped by either: a | c": 1, "would drop words >= 3": 6,
+        "would drop either": 3, "rows of something": 9,
+    }  # fmt: skip
+    made = manifest(rows_in=9, kept=1, dropped={"any": 3, "threshold": 4, "baseline_only": 1}, notes=notes)
+    made = msgspec.structs.replace(made, extra={"rules": [{"label": "words >= 3"}, {"label": "either"}]})
+    stage = _stage("selection", made)
+    assert stage["rules"] == [
+        {"rule": "words >= 3", "rows": 4, "alone": 6}, {"rule": "either", "rows": 0, "alone": 3},
+        {"rule": "either: a | b", "rows": 2, "alone": None}, {"rule": "either: a | c", "rows": 1, "alone": None},
+    ]  # fmt: skip
+    assert stage["notes"] == {"rows of something": 9} and stage["balances"]
+    assert [(way["name"], way["rows"]) for way in _ways(stage)] == [
+        ("words >= 3", 4), ("either: a | b", 2), ("either: a | c", 1), ("baseline_only", 1)
+    ]  # fmt: skip
+    # Selections that counted no rules are told by their reasons.
+    assert [way["name"] for way in _ways(stage | {"rules": []})] == ["threshold", "any", "baseline_only"]

@@ -4,6 +4,7 @@ import pyarrow as pa
 import pytest
 
 from curate.recipe import Branch, Model, RecipeError, Rule, Score
+from curate.selection.columns import DERIVED, Facts
 from curate.selection.selecting import needed, select
 from tests.selection.pool import SCORE, rules, tables
 
@@ -241,3 +242,9 @@ def test_no_rows_make_no_rows():
     every = (SHORT, DIM, Rule(rule="any", branches=(Branch(preset="basic"),)), threshold("text.words", min=1))
     assert len(select(given, rules(*every), why="all")) == 0
     assert isinstance(select(given, rules(*every))["state"].type, pa.DictionaryType)
+
+
+def test_columns_that_are_made_have_the_type_that_they_say():
+    facts = Facts(tables([{}]))
+    for name, made in DERIVED.items():
+        assert str(facts.column(name).type) == made.type.replace("float64", "double"), name
