@@ -134,6 +134,21 @@ def test_scorers_of_texts_never_open_the_tar(images, monkeypatch):
         run(images, task(images, scorer="pixels", name="again"))
 
 
+def test_every_scorer_that_needs_nothing_brought_fills_its_table(images):
+    tables = {}
+    for word in ("faces", "brisque", "pixels", "text"):
+        one = task(images, scorer=word)
+        run(images, one)
+        tables[word] = one.target.read_part("part-00000")
+        assert tables[word].schema.equals(schema.load(f"scores/{word}").arrow())
+        assert one.target.committed("part-00000", one.plan.hash).ledger.failed == (
+            {} if word == "text" else {"undecodable": 2}
+        )
+    assert tables["faces"]["face_bboxes"].to_pylist() == [[]] * 4 + [None] * 3 + [[]] * 2
+    assert tables["brisque"]["brisque"].null_count == 9  # all are smaller than 32 pixels
+    assert tables["text"]["words"].to_pylist() == [2] * 6 + [None] + [2] * 2
+
+
 class Choosy(Scorer):
     """Refuses white pictures, and rows with an odd number."""
 
