@@ -11,15 +11,11 @@ import numpy as np
 from numba import njit
 
 from curate.kernels import compiled
+from curate.texts.addresses import ATOM, digit, is_email, letter
 from curate.texts.points import Points
 
-LOCAL, DOMAIN, LABEL = 64, 255, 63
-"""Most characters of an address's local part, of its domain, and of a label of it (RFC 5321, 4.5.3.1; RFC 1035, 2.3.4)."""
 GROUPS = 32
 """Groups of digits that are looked at together; longer rows of them are tables, and go on in a next look."""
-ATOM = np.zeros(128, np.bool_)
-"""ASCII that may stand in the local part of an address without quotes (RFC 5322, 3.2.3), and the dot."""
-ATOM[[ord(c) for c in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/=?^_`{|}~."]] = True
 
 
 class Personal(NamedTuple):
@@ -51,7 +47,7 @@ def _count(points, ends, kinds, atom):
         while at < end:
             point = points[at]
             if point == 64:
-                emails[row] += _is_email(points, ends[row], at, end, atom)
+                emails[row] += is_email(points, ends[row], at, end, atom)
             elif 48 <= point <= 57:
                 n = _groups(points, at, end, kinds, starts, stops)
                 found_cards, found_phones = _numbers(points, ends[row], starts, stops, n)
@@ -64,62 +60,19 @@ def _count(points, ends, kinds, atom):
 
 
 @njit
-def _letter(point):
-    return ((point | 32) >= 97) & ((point | 32) <= 122)
-
-
-@njit
-def _digit(point):
-    return (point >= 48) & (point <= 57)
-
-
-@njit
-def _is_email(points, begin, at, end, atom):
-    """Whether the @ at a place parts an address."""
-    local = at - 1
-    while local >= begin and points[local] < 128 and atom[points[local]] and at - local <= LOCAL + 1:
-        if points[local] == 46 and points[local + 1] in (
-            46,
-            64,
-        ):  # a dot before a dot or the @: no address goes through it
-            return False
-        local -= 1
-    length = at - local - 1
-    if length < 1 or length > LOCAL or points[local + 1] == 46 or (local >= begin and points[local] == 64):
-        return False
-    # `logo@2x.png` names an image for screens of twice as many pixels.
-    if at + 3 < end and _digit(points[at + 1]) and points[at + 2] | 32 == 120 and points[at + 3] == 46:
-        return False
-    labels, label, letters, hyphen = 0, 0, 0, False
-    for place in range(at + 1, min(at + DOMAIN + 1, end)):
-        point = points[place]
-        if _letter(point) or _digit(point):
-            label, letters, hyphen = label + 1, letters + _letter(point), False
-        elif point == 45 and label:
-            label, hyphen = label + 1, True
-        elif point == 46 and 0 < label <= LABEL and not hyphen:
-            if place + 1 == end or not (_letter(points[place + 1]) or _digit(points[place + 1])):
-                break  # the end of a sentence
-            labels, label, letters = labels + 1, 0, 0
-        else:
-            break
-    return labels > 0 and 2 <= label <= LABEL and letters == label
-
-
-@njit
 def _groups(points, at, end, kinds, starts, stops):
     """The groups of ASCII digits from a place on that marks of a number part, into `starts` and `stops`. Returns how many."""
     n = 0
     while n < GROUPS:
         starts[n] = at
-        while at < end and _digit(points[at]):
+        while at < end and digit(points[at]):
             at += 1
         stops[n] = at
         n += 1
         gap = at
         while gap < end and gap - at < 3 and _parts(points[gap], kinds):
             gap += 1
-        if gap == at or gap == end or not _digit(points[gap]):
+        if gap == at or gap == end or not digit(points[gap]):
             break
         if gap - at > 1 and not _parenthesis(points, at, gap) and points[at] != 32:
             break
@@ -222,18 +175,21 @@ def _phone(points, begin, starts, stops, n, i, fresh):
     first = stops[i] - starts[i]
     if before == 43:
         outer = points[starts[i] - 2] if starts[i] - 2 >= begin else np.uint32(32)
-        return 0 if _letter(outer) or _digit(outer) or outer == 43 else _extent(points, starts, stops, n, i, 7, 15)
+        return 0 if letter(outer) or digit(outer) or outer == 43 else _extent(points, starts, stops, n, i, 7, 15)
     if before == 40 and 2 <= first <= 5 and i + 1 < n and points[stops[i]] == 41:
         return _extent(points, starts, stops, n, i, 9, 15)
     if before not in (32, 40, 58, 47, 44, 59, 9, 0xA0, 10) or _is_date(points, starts, stops, n, i):
         return 0
     if fresh and points[starts[i]] == 48 and first <= 5 and i + 1 < n and not (first == 1 and points[stops[i]] == 46):
         used = _extent(points, starts, stops, n, i, 9, 14)
-        return used if used > 1 and stops[i + used - 1] - starts[i + used - 1] > 1 else 0
+        last = stops[i + used - 1] - starts[i + used - 1]
+        # Two groups of 5 and 4 are a postal code of the United States.
+        return used if used > 1 and last > 1 and not (used == 2 and first == 5 and last == 4) else 0
     lead = i + (first == 1 and points[starts[i]] == 49)
     if lead + 2 < n and stops[lead] - starts[lead] == 3 and stops[lead + 1] - starts[lead + 1] == 3:
+        one, two = points[stops[lead]], points[stops[lead + 1]]
         if stops[lead + 2] - starts[lead + 2] == 4 and points[starts[lead]] > 49 and points[starts[lead + 1]] > 49:
-            return lead + 3 - i
+            return lead + 3 - i if (one == two or one == 32) else 0  # 252.227-7013 is a paragraph
     return 0
 
 
