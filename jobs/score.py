@@ -15,9 +15,9 @@ from curate.images import generations
 from curate.recipe import Model
 from curate.scores import npz, passing, registry, stored
 from curate.scores.passing import Task
-from curate.scores.settings import OfEmbeddings
+from curate.scores.settings import OfEmbeddings, OfPool
 from curate.store import Part
-from jobs import engine
+from jobs import deriving, engine
 
 
 def run(run: engine.Run) -> None:
@@ -35,7 +35,9 @@ def run(run: engine.Run) -> None:
     for needs in ("pixels", "texts"):
         make(run, [task for task in tasks if registry.kind(task.settings).needs == needs])
     for settings in score.scorers:
-        if isinstance(settings, OfEmbeddings):
+        if isinstance(settings, OfPool):
+            deriving.make(run, settings, images)
+        elif isinstance(settings, OfEmbeddings):
             from_embeddings(run, settings)
 
 

@@ -6,6 +6,7 @@ from curate.recipe.pools import Extract
 from curate.recipe.proving import Evaluate, Report, Train
 from curate.recipe.scoring import Score
 from curate.recipe.texts import Balance, Match
+from curate.scores.settings import PseudoLabels
 from curate.settings import Name, Settings
 from curate.store import nearest
 
@@ -38,6 +39,12 @@ class Recipe(Settings, frozen=True, kw_only=True):
                 f"shard.blur_faces: no scorer of faces is called {self.shard.blur_faces!r}: "
                 + (nearest(self.shard.blur_faces, finders) if finders else "add `{scorer: faces}` to score.scorers")
             )
+        sets = [one.name for one in self.evaluate.sets]
+        for scorer in self.score.scorers:
+            if isinstance(scorer, PseudoLabels) and scorer.classes not in sets:
+                raise ValueError(
+                    f"score.scorers: {scorer.name}: classes {scorer.classes!r} is not in evaluate.sets: {nearest(scorer.classes, sets)}"
+                )
         for lang in self.balance.t_of if "all" not in self.match.languages else ():
             if lang not in self.match.languages:
                 raise ValueError(

@@ -76,10 +76,11 @@ class OfTexts(Scorer):
 class Kind:
     """A scorer that a recipe can name."""
 
-    needs: Literal["texts", "pixels", "embeddings"]
+    needs: Literal["texts", "pixels", "embeddings", "pool"]
     """What it looks at: scorers of texts never open the tars; those of embeddings read (`reads`) the table of a model of the recipe,
-    whose name is their setting `model`, and answer `score` alone."""
-    load: Callable[..., Scorer]
+    whose name is their setting `model`, and answer `score` alone; those of the pool read it too, and each row's answer depends on
+    other rows: they are a `curate.scores.derived.Derived`."""
+    load: Callable[..., Any]
     """(settings, device, identity that was planned with; of embeddings also the Model whose they are) -> the scorer, ready. Called once
     for each part: it caches itself what is dear. A model that is not here, or not what it was, is an error that says where it was looked for and how to get
     it."""

@@ -7,7 +7,7 @@ from curate.ledger import FAILED, GONE, KEPT
 from curate.schema import EMBEDDING, TYPES, Schema
 from curate.scores.contract import REASON, Columns, columns_of
 
-UNDECODABLE = "undecodable"
+UNDECODABLE, NO_EMBEDDING = "undecodable", "no_embedding"
 
 
 def laid(

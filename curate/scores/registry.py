@@ -11,9 +11,13 @@ from curate.scores import (
     aesthetics,
     brisque,
     clip,
+    cliploss,
+    clusters,
     copies,
     faces,
+    normsim,
     pixels,
+    pseudo_labels,
     quality,
     safety,
     text,
@@ -37,6 +41,10 @@ KINDS: dict[str, Kind] = {
     "watermark": watermark.KIND,
     "copies": copies.KIND,
     "vlm": vlm.KIND,
+    "s_cliploss": cliploss.KIND,
+    "normsim": normsim.KIND,
+    "clusters": clusters.KIND,
+    "pseudo_labels": pseudo_labels.KIND,
 }
 
 

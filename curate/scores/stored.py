@@ -11,11 +11,9 @@ from curate.ledger import KEPT, alive
 from curate.schema import Schema
 from curate.scores import registry
 from curate.scores.contract import Scorer
-from curate.scores.laying import laid
+from curate.scores.laying import NO_EMBEDDING, laid
 from curate.scores.passing import Task
 from curate.store import Dataset, Part
-
-NO_EMBEDDING = "no_embedding"
 
 
 def score_part(part: str, *, images: Dataset, embeddings: Dataset, task: Task, device: str) -> Part:

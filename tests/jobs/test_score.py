@@ -8,9 +8,12 @@ import pytest
 
 from curate import recipe, schema
 from curate.images.archive import ArchiveWriter, tar_name
+from curate.scores.derived import TargetError
+from curate.scores.settings import NormSim, PseudoLabels
 from curate.store import Dataset, Plan, StoreError, part_name
 from curate.uid import image_uid, pair_uid, part_of
-from jobs import engine, score
+from jobs import deriving, engine, score
+from tests.small_model import drawn
 
 PARTS = 2
 
@@ -47,10 +50,10 @@ def image_row(url, text, size):
     return {name: known.get(name) for name in schema.load("images").columns}
 
 
-def run(workdir, small_run, engines, workers=1, more=None, redo=(), **model):
+def run(workdir, small_run, engines, workers=1, more=None, redo=(), sets=(), **model):
     described = {"name": "small", "model": f"local-dir:{small_run}", **model}
     section = {"models": [described], "workers": workers} | (more or {})
-    plain = {"name": "t", "extract": {"inputs": ["x"]}, "score": section}
+    plain = {"name": "t", "extract": {"inputs": ["x"]}, "score": section, "evaluate": {"sets": list(sets)}}
     score.run(engine.Run(recipe.build(plain), workdir, engines, frozenset(redo)))
     return Dataset(workdir, "scores/small")
 
@@ -108,6 +111,48 @@ def test_texts_are_scored_beside_images_and_stored_embeddings_after_them(workdir
         assert text.read_part(name)["words"].to_pylist() == [
             len(one.split()) for one in Dataset(workdir, "images").read_part(name)["text"].to_pylist()
         ]
+
+
+@pytest.fixture
+def shapes(tmp_path):
+    """An evaluation set of two images, one of them in a folder of its own."""
+    folder = tmp_path / "target"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "b.png").write_bytes(drawn("disc", "blue", 1))
+    (folder / "deep" / "a.png").write_bytes(drawn("cross", "blue", 1))
+    (tmp_path / "shapes.csv").write_text("path,label,text\ndeep/a.png,cross,a cross\nb.png,disc,a disc\n")
+    return {"name": "shapes", "table": str(tmp_path / "shapes.csv"), "images": str(folder), "templates": ["{}", "a {}"]}
+
+
+def test_scores_from_embeddings_follow_the_model_that_they_read(workdir, small_run, engines, shapes):
+    labels = {"scorer": "pseudo_labels", "name": "labels", "model": "small", "classes": "shapes", "each": 3}
+    run(workdir, small_run, engines, more={"scorers": [labels]}, sets=[shapes])
+    data = Dataset(workdir, "scores/labels")
+    assert data.require().ledger.failed == {"no_embedding": 2}
+    assert set(data.require().plan.inputs) == {"images", "scores/small", "target"}
+    assert not [file for file in data.fs.ls(data.root, detail=False) if "part-" in file and file.endswith(".npz")]
+    rows = [row for part in data.part_names() for row in data.read_part(part).to_pylist()]
+    images = [row for part in data.part_names() for row in Dataset(workdir, "images").read_part(part).to_pylist()]
+    chosen = {(row["label"], image["image_uid"]) for row, image in zip(rows, images, strict=True) if row["chosen"]}
+    counts = [sum(label == name for label, _ in chosen) for name in {row["label"] for row in rows if row["label"]}]
+    assert counts and all(count == 3 for count in counts)
+
+
+def test_targets_are_sets_or_folders_and_change_with_their_files(shapes, tmp_path):
+    known = recipe.build(
+        {"name": "t", "extract": {"inputs": ["x"]}, "evaluate": {"sets": [shapes]}}
+    ).evaluate.sets  # fmt: skip
+    by_set, by_folder = (
+        deriving.targets(NormSim(model="m", target=target), known) for target in ("shapes", shapes["images"])
+    )
+    assert [file.rsplit("/", 1)[1] for file in by_folder.images] == ["b.png", "a.png"]
+    assert sorted(file.removeprefix("file://") for file in by_folder.images) == sorted(by_set.images)
+    prompts = deriving.targets(PseudoLabels(model="m", classes="shapes"), known).prompts
+    assert prompts == {"cross": ("cross", "a cross"), "disc": ("disc", "a disc")}
+    (tmp_path / "target" / "c.png").write_bytes(drawn("line", "red"))
+    assert deriving.targets(NormSim(model="m", target=shapes["images"]), known).fingerprint != by_folder.fingerprint
+    with pytest.raises(TargetError, match=r"'shape' is neither one of evaluate\.sets nor a folder with images"):
+        deriving.targets(NormSim(model="m", target="shape"), known)
 
 
 def test_two_workers_write_the_same_bytes_as_one(workdir, small_run, engines):
