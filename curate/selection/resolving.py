@@ -51,8 +51,7 @@ def _opened(
             )
         if limits.rule == "all":
             for branch in limits.branches:
-                for one in _opened(branch.preset, branch.rules, select, score, where, inside):
-                    yield replace(one, where=limits.where | one.where) if limits.where else one
+                yield from _opened(branch.preset, branch.rules, select, score, where, inside)
         else:
             yield _complete(limits, select, score, where)
 

@@ -42,6 +42,7 @@ class Kind(msgspec.Struct, frozen=True):
 SETS = ("any", "all", "not")
 """Kinds whose rules stand in branches."""
 OF_ALL = ("label", "where")
+"""What every rule takes, but `all`, whose rules stand for themselves."""
 LIMITS = ("min", "max", "above", "below")
 EDGES = "|".join((*LIMITS, "min_of", "max_of"))
 
@@ -169,7 +170,7 @@ def check(limits: Rule, where: str) -> Kind:
             raise RecipeError(f"{where}: rule {limits.rule!r} needs {need.replace('|', ' or ')}")
     takes = [*(limit for need in kind.needs for limit in need.split("|")), *kind.takes]
     for name in given:
-        if name not in (*takes, *OF_ALL):
+        if name not in (*takes, *(OF_ALL if limits.rule != "all" else ())):
             uses = ", ".join(takes) or "no limits"
             raise RecipeError(f"{where}: rule {limits.rule!r} does not use {name}; it takes {uses}")
     by_value = [name for name in given if name.endswith("_of")]

@@ -12,7 +12,7 @@ from curate.recipe import Rule
 from curate.schema import ENCODED
 from curate.selection.columns import SCORES_PREFIX, Facts, parse
 from curate.selection.judging import Over, Verdict, first, judge
-from curate.selection.rules import flat, named
+from curate.selection.rules import SETS, flat, named
 
 BASELINE_ONLY = "baseline_only"
 FIRST, ALONE = "dropped by ", "would drop "
@@ -37,7 +37,7 @@ def required(rules: Sequence[Rule]) -> set[str]:
         place.dataset
         for limits in flat(rules)
         if limits.missing == "drop"
-        for name, _ in named(limits)
+        for name in (limits.where if limits.rule in SETS else dict(named(limits)))
         if (place := parse(name)).dataset.startswith(SCORES_PREFIX)
     }
 
@@ -83,7 +83,7 @@ def select(
             "state": _encoded(state, STATES),
             "reason": _encoded(reason, reasons),
             "rule": _encoded(label_of[codes], labels),
-            "rules": all_rules(rules, facts, rows, over)
+            "rules": all_rules(rules, facts, rows & curated, over)
             if why == "all"
             else pa.nulls(facts.rows, pa.list_(pa.string())),
         }

@@ -84,8 +84,14 @@ def test_a_score_that_failed_is_no_row_of_this_stage_unless_missing_is_kept():
     strict = threshold("pixels.frames", max=1)
     (out,) = select(tables(rows), rules(strict)).to_pylist()
     assert (out["state"], out["reason"]) == ("gone", None)
-    (out,) = select(tables(rows), rules(threshold("pixels.frames", max=1, missing="keep"))).to_pylist()
-    assert out["state"] == "kept"
+    lenient = threshold("pixels.frames", max=1, missing="keep")
+    for rule in (lenient, Rule(rule="any", branches=(Branch(rules=(lenient,)), Branch(rules=(SHORT,))))):
+        (out,) = select(tables(rows), rules(rule)).to_pylist()
+        assert out["state"] == "kept"
+    (out,) = select(
+        tables(rows), rules(Rule(rule="any", branches=(Branch(rules=(lenient,)), Branch(rules=(strict,)))))
+    ).to_pylist()
+    assert out["state"] == "gone"
 
 
 def test_a_rule_may_hold_for_some_rows_alone():
@@ -181,10 +187,10 @@ def test_all_rules_that_would_drop_a_row_on_demand():
         {"state": "failed", "width": None},
     ]
     out = select(tables(rows), rules(SHORT, DIM), why="all")
-    assert out["rules"].to_pylist() == [[], ["few_words", "low_similarity"], ["few_words"], None]
+    assert out["rules"].to_pylist() == [[], ["few_words", "low_similarity"], None, None]
     assert out["reason"].to_pylist() == [None, "few_words", "baseline_only", None]
     assert select(tables(rows), rules(SHORT, DIM))["rules"].null_count == 4
-    assert select(tables(rows), (), why="all")["rules"].to_pylist() == [[], [], [], None]
+    assert select(tables(rows), (), why="all")["rules"].to_pylist() == [[], [], None, None]
 
 
 @pytest.mark.parametrize(
@@ -209,6 +215,7 @@ def test_all_rules_that_would_drop_a_row_on_demand():
         (Rule(rule="any", branches=(Branch(rules=(SHORT,)),), where={"lagn": "en"}), "did you mean 'lang'"),
         (Rule(rule="language", languages=("en",), column="text.words"), "text.words is of type int32, and 'en' is none"),
         (Rule(rule="tresholt", column="text.words"), "did you mean 'threshold'"),
+        (Rule(rule="all", branches=(Branch(preset="basic"),), where={"lang": "en"}), "'all' does not use where"),
         (Rule(rule="any", branches=(Branch(preset="basick"),)), "no preset 'basick': did you mean 'basic'"),
         (Rule(rule="any", branches=(Branch(rules=(Rule(rule="quota", column="host", at_most=1),)),)), "cannot stand in a branch"),
         (Rule(rule="quota", column="host", at_most=1, best_by="clip.similarity"), "did you mean 'similarity_score'"),
