@@ -4,8 +4,8 @@ import numpy as np
 from numba import njit
 
 from curate.pools.html_bytes import AND, says
-from curate.pools.html_copy import CAPTION_IS, DEPTH, FOR_GOOD, NONE, OPEN, SLOT, WRAPPED
-from curate.pools.html_elements import ALONE, BLOCK, HOLDS, PHRASE, VOID, WRAPS
+from curate.pools.html_copy import CAPTION_IS, DEPTH, ENDED, FOR_GOOD, NONE, OPEN, SLOT, WRAPPED
+from curate.pools.html_elements import ALONE, BLOCK, ELEMENTS, HOLDS, PARAGRAPH, PHRASE, VOID, WRAPS
 
 ABOUT_FIGURES, ABOUT_CAPTIONS = 1, 2
 _APTION, _FIGURE, _MEDIAOBJECT = (np.frombuffer(word, np.uint8) for word in (b"aption", b"figure", b"mediaobject"))
@@ -31,11 +31,14 @@ def opens(kind, slot, caption, state):
     if state[CAPTION_IS] == OPEN:
         if slot == state[SLOT]:
             state[DEPTH] += 0 if kind & ALONE else 1
+        elif caption and state[ENDED]:
+            # Where the outer one was closed with what holds it, this one outlives its end tag.
+            state[CAPTION_IS] = FOR_GOOD
         elif not (kind & PHRASE or (kind & BLOCK and state[WRAPPED])):
             state[CAPTION_IS] = FOR_GOOD
     elif state[CAPTION_IS] == NONE and caption:
         state[CAPTION_IS] = OPEN if kind & (WRAPS | HOLDS) else FOR_GOOD
-        state[SLOT], state[DEPTH], state[WRAPPED] = slot, 1, kind & WRAPS
+        state[SLOT], state[DEPTH], state[WRAPPED], state[ENDED] = slot, 1, kind & WRAPS, 0
 
 
 @njit(forceinline=True)
@@ -45,3 +48,8 @@ def closes(slot, state):
         state[DEPTH] -= 1
         if state[DEPTH] == 0:
             state[CAPTION_IS] = NONE
+    elif state[CAPTION_IS] == OPEN:
+        # What wraps blocks is in no paragraph.
+        harmless = PHRASE | PARAGRAPH if state[WRAPPED] else PHRASE
+        if slot < 0 or not ELEMENTS.numbers[slot] & harmless:
+            state[ENDED] = 1

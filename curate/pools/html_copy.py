@@ -19,17 +19,19 @@ from curate.pools.html_bytes import BANG, LESS, MORE
     SLOT,
     DEPTH,
     WRAPPED,
+    ENDED,
     NEST,
     OPENED,
     TAIL,
     SHOWN,
     FORMATS,
-) = range(17)
+) = range(18)
 """Bytes written; whether captions are looked for; whether the last bytes are text as it stands; whether there was a start tag, whether a
 select may be open; the raw text that begins here (kind of its element), and where its name is; of a caption whether one may be open, its
-element, how many of its kind are open, whether that wraps blocks. Of pruning: how sure the nest is, the ONLY_ONE of it that are open, its
+element, how many of its kind are open, whether that wraps blocks, whether an end tag may have
+closed it unseen. Of pruning: how sure the nest is, the ONLY_ONE of it that are open, its
 depth, whether a frameset can no longer count, formatting elements that are open."""
-STATE = 17
+STATE = 18
 NONE, OPEN, FOR_GOOD = range(3)
 """A caption: none is open, one is until its end tag, one may be for the rest of the page."""
 
