@@ -63,7 +63,7 @@ PRESETS: dict[str, Preset] = {
         (),
     ),
     "laion400m": Preset(
-        "LAION-400M (Schuhmann et al., 2021): at least 5 characters, at least 5,000 bytes, cosine by B/32 at least 0.3. Left out: their "
+        "LAION-400M (Schuhmann et al., 2021): at least 5 characters, at least 5 KB (here 5,000 bytes), cosine by B/32 at least 0.3. Left out: their "
         "removal of illegal content, and of repeated pairs, which `dedup` does.",
         (
             Rule(rule="few_characters", min=5),
