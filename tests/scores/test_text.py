@@ -55,5 +55,10 @@ def test_what_is_settled_by_counts_is_what_the_rules_of_select_say(texts):
     assert found["boilerplate"] == [stock.is_boilerplate(one) for one in texts]
 
 
+def test_the_longest_stock_words_are_found():
+    longest = sorted(stock.stock_words(), key=lambda word: sum(map(str.isalpha, word)))[-5:]
+    assert scored(*longest)["boilerplate"] == [True] * 5
+
+
 def test_no_rows_are_no_facts():
     assert len(text.score(pa.table({"text": pa.array([], pa.string())}), Text())["words"]) == 0

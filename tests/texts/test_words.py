@@ -74,6 +74,12 @@ def test_a_row_knows_nothing_of_the_rows_before_it():
     assert counted("red car", "red car", "red car").repetition.tolist() == [alone] * 3 == [0.0] * 3
 
 
+@pytest.mark.timeout(60)
+def test_many_rows_in_a_row_leave_room_in_the_table():
+    texts = [f"{n}a {n}b {n}c" + f" {n}a {n}b" * (n % 2) for n in range(20_000)]
+    assert (counted(*texts).repetition > 0).tolist() == [bool(n % 2) for n in range(20_000)]
+
+
 @pytest.mark.timeout(10)
 def test_long_texts_of_one_pair_or_of_many_take_no_longer():
     counted("x " * 500_000, " ".join(map(str, range(300_000))))
