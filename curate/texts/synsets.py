@@ -49,7 +49,7 @@ def nouns() -> Nouns:
 def of(texts: pa.ChunkedArray | pa.Array) -> pa.Array:
     """The WordNet id (`n02084071`) of each text's first word that has one of ImageNet-21k, string; null where none has."""
     whole = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
-    # Arrow's white space is Unicode's; `str.split` also parts at four ASCII separators, which no text of a page holds.
+    # Arrow parts words at the very characters at which `str.split` does.
     split = pc.utf8_split_whitespace(whole.fill_null("").cast(pa.large_string()))
     words, rows = split.flatten().dictionary_encode(), pc.list_parent_indices(split)
     first, known = nouns().first, []
