@@ -1,6 +1,7 @@
 """ImageNet-21k's nouns: the answers of NLTK's WordNet on the same files, and the table's builder."""
 
 import json
+import sys
 
 import pyarrow as pa
 import pytest
@@ -33,6 +34,11 @@ def test_the_first_word_that_has_one_decides():
     assert found.to_pylist() == ["n02084071", "n02084071", None, None, None, "n02084071"]
     assert found.type == pa.string()
     assert synsets.of(pa.array([], pa.string())).to_pylist() == []
+
+
+def test_words_are_parted_where_python_parts_them():
+    blanks = [chr(point) for point in range(sys.maxunicode + 1) if chr(point).isspace()]
+    assert synsets.of(pa.array([f"zzz{blank}dog" for blank in blanks])).to_pylist() == ["n02084071"] * len(blanks)
 
 
 @pytest.fixture
