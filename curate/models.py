@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from curate import hugging
 from curate.recipe import Model
 from curate.text_tower import TextTower
-from curate.weights import FOLDER, ModelError, locate
+from curate.weights import FOLDER, Located, ModelError, locate
 
 CHARACTERS_PER_TOKEN = 16
 """Texts are cut to this many characters for each token of the context. No text of words reaches it, and a word of
@@ -105,17 +106,26 @@ def load(settings: Model, device: str = "auto", revision: str | None = None) -> 
 
     `revision` is what the caller planned with: a worker that finds another file under the same name must not score.
     """
-    import open_clip
-    from open_clip.transform import PreprocessCfg, image_transform_v2
-
-    place, target = locate(settings), device_of(device)
+    target, folder = device_of(device), hugging.folder_of(settings)
     if target == "cpu" and settings.precision != "fp32":
         raise ModelError(
             f"model {settings.name!r}: precision {settings.precision} is emulated on a CPU, a hundred times slower "
             "than fp32; set precision: fp32, or give it a GPU"
         )
+    if folder is not None:
+        if revision not in (None, hugging.described(folder)["revision"]):
+            raise ModelError(f"model {settings.name!r}: {folder} is not the model that this run was planned with")
+        return Clip(*hugging.load(settings, folder, target), settings, target)
+    place = locate(settings)
     if revision is not None and place.revision != revision:
         raise ModelError(f"model {settings.name!r}: {place.weights} is not the file that this run was planned with")
+    return _of_open_clip(settings, place, target)
+
+
+def _of_open_clip(settings: Model, place: Located, target: str) -> Clip:
+    import open_clip
+    from open_clip.transform import PreprocessCfg, image_transform_v2
+
     model = quietly(
         open_clip.create_model, place.name, load_weights=False, precision=settings.precision, device=target,
         pretrained_text=False, force_preprocess_cfg=place.preprocessing, **place.overrides,
@@ -130,10 +140,13 @@ def load(settings: Model, device: str = "auto", revision: str | None = None) -> 
 
 def identity(settings: Model) -> dict[str, Any]:
     """What a score's manifest says of its model: settings, revision and preprocessing; not where its files lie."""
-    place, plain = locate(settings), settings.identity()
+    plain, folder = settings.identity(), hugging.folder_of(settings)
     for key in ("model", "pretrained"):
         if plain[key] and Path(plain[key].removeprefix(FOLDER)).exists():
             plain[key] = Path(plain[key].removeprefix(FOLDER)).name
+    if folder is not None:
+        return plain | hugging.described(folder)
+    place = locate(settings)
     return plain | {"revision": place.revision, "preprocessing": place.preprocessing}
 
 

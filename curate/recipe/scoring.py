@@ -14,7 +14,8 @@ class Model(Settings, frozen=True, kw_only=True):
 
     name: Name
     model: str
-    """open_clip's name (`ViT-B-32`), or `local-dir:PATH` of a folder with `open_clip_config.json` and weights."""
+    """open_clip's name (`ViT-B-32`), or `local-dir:PATH` of a folder with `open_clip_config.json` and weights, or of a CLIP or SigLIP as
+    transformers saves it (`config.json`, `model.safetensors`)."""
     pretrained: str | None = None
     """open_clip's tag (`openai`), or the path of a checkpoint."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
