@@ -86,13 +86,21 @@ def write_part(root, part, pairs, missing):
     embedding = pa.nulls(n, pa.list_(pa.float16(), 2))
     tables = {
         "images": pa.Table.from_pylist(full, schema=images_schema()),
-        "selection": pa.table({"uid": uids, "state": selected, "reason": why, "rule": none, "rules": pa.nulls(n, pa.list_(pa.string()))}),
+        "selection": pa.table({"uid": uids, "state": selected, "reason": why}),
         "duplicates": pa.table({"uid": uids, "state": kept, "reason": none, "representative": [r["image_uid"] for r in rows]}),
         "scores/clip": pa.table({"uid": uids, "state": kept, "reason": none, "similarity_score": score,
                                  "image_embedding": embedding, "text_embedding": embedding}),
     }  # fmt: skip
     for name, table in tables.items():
-        write_groups(root, part, name, table, 5)
+        write_groups(root, part, name, filled(name, table), 5)
+
+
+def filled(name, table):
+    """With nulls in the columns that shards do not read."""
+    for field in schema.load(name).arrow(embedding_width=2):
+        if field.name not in table.column_names:
+            table = table.append_column(field.name, pa.nulls(len(table), field.type))
+    return table
 
 
 def write_matches(root, part, pairs):
