@@ -19,6 +19,8 @@ from curate.store import Dataset
 from jobs import engine, errors, reducing
 
 COUNTS = "place int, name string, bin int, count long"
+SURE = 0.8
+"""An approximate count of groups times this is not above the true one; the true one is checked when they are all here."""
 
 
 def inputs(run: engine.Run, rules: Sequence[Rule], more: Mapping[str, Sequence[str]] | None = None) -> Inputs:
@@ -65,11 +67,30 @@ def histograms(
     batches = reducing.batched(engines, inputs["images"][0].part_names())
     rows = engine.spark_rows(engines, function, batches, COUNTS)
     with errors.unwrapped():
+        if not step and any(limits.per for limits in thresholds.fractions(rules).values()):
+            # Before they come here: parts may have few groups each, and all of them many.
+            rows = rows.persist()
+            for place, groups in rows.groupBy("place").agg({"name": "approx_count_distinct"}).collect():
+                thresholds.check_groups(thresholds.fractions(rules)[place], int(groups * SURE))
         summed = rows.groupBy("place", "name", "bin").sum("count").toArrow()
-    found: dict[thresholds.Place, np.ndarray] = {}
-    for place, name, bin_, count in zip(*(summed.column(i).to_pylist() for i in range(4)), strict=True):
-        counts = found.setdefault((place, name), np.zeros(thresholds.BINS, dtype=np.int64))
-        counts[bin_] = count
+        rows.unpersist()
+    return _by_place(summed)
+
+
+def _by_place(summed: pa.Table) -> dict[thresholds.Place, np.ndarray]:
+    """Rows of (place, name, bin, count) as arrays, int64[BINS]."""
+    coded = summed["name"].combine_chunks().dictionary_encode()
+    names, codes = coded.dictionary.to_pylist(), coded.indices.to_numpy(zero_copy_only=False)
+    keys = summed["place"].to_numpy().astype(np.int64) * max(len(names), 1) + codes
+    order = np.argsort(keys, kind="stable")
+    bins, counts = summed["bin"].to_numpy()[order], summed.column(3).to_numpy()[order]
+    met, begins = np.unique(keys[order], return_index=True)
+    found = {}
+    ends = np.append(begins, len(keys))[1:] if len(keys) else begins
+    for key, begin, end in zip(met.tolist(), begins, ends, strict=True):
+        whole = np.zeros(thresholds.BINS, dtype=np.int64)
+        whole[bins[begin:end]] = counts[begin:end]
+        found[key // len(names), names[key % len(names)]] = whole
     return found
 
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from curate import recipe, schema
 from curate.cli import app
 from curate.draw import draw
+from curate.selection import thresholds
 from curate.store import Dataset
 from curate.uid import from_subset, image_uid, pair_uid, part_of
 from jobs import engine, select
@@ -167,6 +168,28 @@ def test_a_top_fraction_is_exact_and_is_written_down(selected, engines, tmp_path
     assert {uid for uid, (state, _) in decided(data).items() if state == "kept"} == kept
     (settled,) = data.require().extra["rules"]
     assert np.float32(settled["min"]) == threshold and "top_fraction" not in settled
+
+
+def test_a_top_fraction_within_groups_is_exact_and_many_groups_are_refused(
+    selected, engines, tmp_path, make_dataset, monkeypatch
+):
+    _, rows = selected
+    datasets(tmp_path, make_dataset, parts=2)
+    rule = "{rule: top_fraction, column: clip.similarity_score, top_fraction: 0.3, per: %s}"
+    with monkeypatch.context() as patched, pytest.raises(Exception, match="url has more than 50 values"):
+        patched.setattr(thresholds, "MOST_GROUPS", 50)
+        run_over(tmp_path, engines, "select.preset=null", "select.rules=[" + rule % "url" + "]")
+    Dataset(str(tmp_path), "selection").remove()
+    data = run_over(tmp_path, engines, "select.preset=null", "select.rules=[" + rule % "lang" + "]")
+    entered = [row for row in rows if expected(row, 0)[0] != "gone" and row["curated"]]
+    limits = {}
+    for lang in ("en", "de"):
+        scores = sorted((row["score"] for row in entered if row["lang"] == lang), reverse=True)
+        limits[lang] = float(scores[int(len(scores) * 0.3)])
+    (settled,) = data.require().extra["rules"]
+    assert settled["min_of"] == limits and limits["en"] != limits["de"]
+    kept = {row["uid"] for row in entered if row["score"] >= limits[row["lang"]]}
+    assert {uid for uid, (state, _) in decided(data).items() if state == "kept"} == kept
 
 
 def test_decisions_do_not_depend_on_the_parts(selected, engines, tmp_path, make_dataset):
