@@ -3,9 +3,12 @@ import re
 from collections import Counter
 
 import pytest
+from msgspec import to_builtins
 from selectolax.lexbor import LexborHTMLParser
 
+from curate.recipe import build
 from curate.report.collect import collect
+from curate.report.limits import limits
 from curate.report.page import number, percent, points, render, size
 
 
@@ -123,3 +126,20 @@ def test_numbers_read_well():
     assert [size(0), size(999), size(1000), size(3145728), size(10**16)] == [
         "0 bytes", "999 bytes", "1.0 kB", "3.1 MB", "10.0 PB",
     ]  # fmt: skip
+
+
+def test_rules_and_columns_with_a_threshold_are_on_the_page(made, small_workdir, small_recipe):
+    facts = json.loads(json.dumps(made[0]))
+    assert "Rules of selection" not in made[2] and "Other columns with a threshold" not in made[2]
+    hostile = "x<b>y</b> >= 3"
+    (stage,) = [one for one in facts["funnel"]["stages"] if one["dataset"] == "selection"]
+    stage["rules"] = [{"rule": hostile, "rows": 1234, "alone": None}]
+    facts["limits"] = limits(
+        small_workdir, build(to_builtins(small_recipe) | {"select": {"rules": [{"rule": "few_words", "min": 3}]}})
+    )
+    tree = LexborHTMLParser(render(facts, {}))
+    funnel = tree.css_first("#funnel").text()
+    assert hostile in funnel and "1,234" in funnel and "would drop" not in funnel
+    assert tree.css('#scores img[alt="Histogram of images.words with its thresholds"]')
+    stage["rules"][0]["alone"] = 5678
+    assert "5,678" in LexborHTMLParser(render(facts, {})).css_first("#funnel").text()

@@ -3,7 +3,7 @@
 import pyarrow as pa
 
 from curate.recipe import Model, Rule, Score, Select
-from curate.scores.settings import Pixels, Text
+from curate.scores.settings import Clusters, Pixels, Text
 from curate.selection.resolving import resolve
 
 IMAGES = {
@@ -44,7 +44,7 @@ def tables(rows: list[dict]) -> dict[str, pa.Table]:
     return found
 
 
-SCORE = Score(models=(Model(name="clip", model="ViT-B-32"),), scorers=(Text(), Pixels()))
+SCORE = Score(models=(Model(name="clip", model="ViT-B-32"),), scorers=(Text(), Pixels(), Clusters(model="clip")))
 
 
 def rules(*own: Rule, preset: str | None = None, score: Score = SCORE, **settings) -> tuple[Rule, ...]:

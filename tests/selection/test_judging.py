@@ -4,6 +4,7 @@ import pyarrow as pa
 import pytest
 
 from curate.recipe import Branch, Model, RecipeError, Rule, Score
+from curate.scores.settings import Clusters, Text
 from curate.selection.columns import DERIVED, Facts
 from curate.selection.selecting import needed, select
 from tests.selection.pool import SCORE, rules, tables
@@ -149,7 +150,7 @@ def test_not_drops_what_a_branch_keeps():
 
 def test_all_is_the_rules_of_its_branches():
     both = Rule(rule="all", branches=(Branch(preset="basic"), Branch(preset="image_based", rules=(DIM,))))
-    score = Score(models=SCORE.models, scorers=SCORE.scorers)
+    score = Score(models=SCORE.models, scorers=SCORE.scorers[:2])
     with pytest.raises(RecipeError, match="add 'clusters' under `score`"):
         rules(both, score=score)
     one = Rule(
@@ -227,8 +228,6 @@ def test_bad_settings_stop_with_the_nearest_valid_name(own, message):
 
 
 def test_a_score_may_be_called_as_the_recipe_likes():
-    from curate.scores.settings import Text
-
     score = Score(
         models=(Model(name="b32", model="ViT-B-32"), Model(name="l14", model="ViT-L-14")), scorers=(Text(name="said"),)
     )
@@ -242,6 +241,13 @@ def test_a_score_may_be_called_as_the_recipe_likes():
     assert [rule.label for rule in found] == ["language", "low_similarity l14", "low_similarity b32", "said.words >= 1"]
     assert set(needed(found)) == {"images", "duplicates", "scores/said", "scores/l14", "scores/b32"}
     assert rules(preset="laion2b", score=score, model="b32")[1].model == "b32"
+
+
+def test_presets_take_the_clusters_that_the_recipe_names():
+    score = Score(models=SCORE.models, scorers=(Clusters(name="k9", model="clip"),))
+    assert rules(preset="image_based", clusters="k9", score=score)[3].column == "k9.near_target"
+    with pytest.raises(RecipeError, match=r"add 'clusters' under `score`, or name another: .*k9"):
+        rules(preset="image_based", score=score)
 
 
 def test_no_rows_make_no_rows():

@@ -6,8 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from curate.recipe import Branch, Model, Rule, Score
-from curate.scores.settings import Text
+from curate.recipe import Branch, Rule
 from curate.selection.columns import Facts
 from curate.selection.presets import PRESETS
 from curate.selection.selecting import competing, select
@@ -106,21 +105,10 @@ PUBLISHED = {
 
 
 def resolved(preset: str | None, *own: Rule) -> tuple[Rule, ...]:
-    """The preset's rules with the clusters' table under a name of its own, settled over ROWS."""
-    # Two scorers of texts: `clusters` is only a name, and a table that the recipe makes.
-    known = Score(models=(Model(name="clip", model="ViT-L-14"),), scorers=(Text(), Text(name="clusters")))
-    try:
-        found = rules(*own, preset=preset, score=known)
-    except ValueError as error:
-        if "near_target" not in str(error):
-            raise
-        found = tuple(
-            rule for one in PRESETS[preset or ""].rules for rule in
-            ([Rule(rule="among", column="clusters.near_target", values=(True,), label="near_target")] if one.label == "near_target"
-             else rules(one, score=known))
-        )  # fmt: skip
-    facts, given = Facts(tables(ROWS)), tables(ROWS)
-    kinds = dict.fromkeys(range(99), np.dtype(np.float32))
+    """The preset's rules, settled over ROWS."""
+    found = rules(*own, preset=preset)
+    given = tables(ROWS)
+    facts, kinds = Facts(given), dict.fromkeys(range(len(found)), np.dtype(np.float32))
     return settle(found, kinds, lambda step, known: counted(found, facts, competing(given, found), step, known))
 
 
