@@ -38,9 +38,3 @@ def stock_words() -> frozenset[str]:
     """The stock words, and the empty text."""
     lines = (files("curate.texts") / "boilerplate.txt").read_text(encoding="utf-8").splitlines()
     return frozenset({""} | {bare(line) for line in lines if not line.startswith("#")})
-
-
-@cache
-def most_stock_letters() -> int:
-    """Letters of the longest stock word: case folding adds letters and takes none away, so a text with more is no stock word."""
-    return max(sum(character.isalpha() for character in word) for word in stock_words())

@@ -20,10 +20,6 @@ class Words(NamedTuple):
     """float32: share of letters and their marks among the characters that are not blank; 0 where there are none."""
     repetition: np.ndarray
     """float32, see `count`."""
-    alphabetic: np.ndarray
-    """int32: letters alone, without marks."""
-    digits: np.ndarray
-    """int32."""
 
 
 def count(texts: Points) -> Words:
@@ -46,12 +42,11 @@ def _count(points, ends, kinds):
     while size < 4 * most:
         size *= 2
     words, letters, repetition = np.empty(rows, np.int32), np.empty(rows, np.float32), np.empty(rows, np.float32)
-    alphabetic, digits = np.empty(rows, np.int32), np.empty(rows, np.int32)
     hashes, lengths, repeated = np.empty(most, np.uint64), np.empty(most, np.int64), np.empty(most, np.bool_)
     # A slot of the table of pairs counts only where its stamp is this row's: so it need not be emptied.
     pairs, first, stamps = np.empty(size, np.uint64), np.empty(size, np.int64), np.full(size, -1, np.int64)
     for row in range(rows):
-        n, inside, all_letters, marks, numbers, solid = 0, False, 0, 0, 0, 0
+        n, inside, letter, solid = 0, False, 0, 0
         for at in range(ends[row], ends[row + 1]):
             kind = kinds[points[at]]
             if kind & 1:
@@ -63,9 +58,7 @@ def _count(points, ends, kinds):
             hashes[n - 1] = (hashes[n - 1] ^ np.uint64(points[at])) * np.uint64(1099511628211)  # FNV-1a by characters
             lengths[n - 1] += 1
             solid += 1
-            all_letters += (kind & 2) >> 1
-            marks += (kind & 4) >> 2
-            numbers += (kind & 8) >> 3
+            letter += kind & 6 != 0
         for i in range(n - 1):
             pair = (hashes[i] * SPREAD) ^ (hashes[i + 1] >> np.uint64(29)) ^ hashes[i + 1]
             slot = np.int64((pair * SPREAD) >> np.uint64(32)) & (size - 1)
@@ -79,7 +72,7 @@ def _count(points, ends, kinds):
         for i in range(n):
             if repeated[i] or (i > 0 and repeated[i - 1]):
                 covered += lengths[i]
-        words[row], alphabetic[row], digits[row] = n, all_letters, numbers
-        letters[row] = (all_letters + marks) / solid if solid else 0.0
+        words[row] = n
+        letters[row] = letter / solid if solid else 0.0
         repetition[row] = covered / solid if solid else 0.0
-    return words, letters, repetition, alphabetic, digits
+    return words, letters, repetition
