@@ -44,7 +44,9 @@ class ClusterScorer(Derived):
         return {"uid": np.array(uids, "S32"), "image": np.concatenate(vectors)} if vectors else {}
 
     def merge(self, gathered: Sequence[Arrays], started: Arrays) -> Arrays:
-        pieces = [part for part in gathered if part]
+        pieces = [part for part in gathered if part and len(part["uid"])]
+        if not pieces:  # nothing was embedded, so nothing will be asked
+            return {"centres": np.zeros((1, 1), np.float32)}
         uids = np.concatenate([part["uid"] for part in pieces])
         sample = np.concatenate([part["image"] for part in pieces])[np.argsort(uids)].astype(np.float32)
         centres = centroids(sample, self._settings.clusters, self._settings.seed)
