@@ -47,7 +47,8 @@ def pairs(pool: Path, number: int) -> list[tuple[str, str, bytes]]:
             except ImageError:
                 continue
             found[line["url"]] = (line["caption"], file.read_bytes())
-    known = list(found.items())
+    # A mixture of the pool, not its first site.
+    known = sorted(found.items(), key=lambda item: image_uid(item[0]))
     named = ((f"{url}#{n}", text, body) for n in range(-(-number // len(known))) for url, (text, body) in known)
     return sorted((image_uid(url), text, body) for url, text, body in list(named)[:number])
 
