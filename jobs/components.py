@@ -59,10 +59,10 @@ where a <> b
 VERDICTS = """
 select /*+ merge(l) */ part, image_uid,
     case when l.b is not null then 'semantic' when sha256 = best.sha256 then 'exact' else 'perceptual' end reason,
-    coalesce(l.b, best.image_uid) representative, null found_by
+    coalesce(l.b, best.image_uid) representative, null found_by, null uid
 from {standing} left join {like} l on best.image_uid = l.a where image_uid <> coalesce(l.b, best.image_uid)
 union all
-select part, image_uid, 'in_evaluation_set', null, held from {every} where held is not null
+select part, image_uid, 'in_evaluation_set', null, held, null from {every} where held is not null
 """
 """Everyone for whom another one stands is dropped, with the closest tie; copies of a dropped one go with it."""
 

@@ -20,7 +20,7 @@ from curate.duplicates import nodes, overlap, planted, verdicts
 from curate.images import generations
 from curate.recipe import Dedup, RecipeError
 from curate.store import Dataset, Part, nearest
-from jobs import clusters, components, engine
+from jobs import clusters, components, engine, texts
 
 RECORD = "record string"
 
@@ -94,14 +94,17 @@ def model(run: engine.Run) -> str:
 
 
 def judged(run: engine.Run, settings: Dedup, source: nodes.Source, every: Any, cached: ExitStack) -> Any:
-    """A DataFrame of verdicts for the nodes `every`: each image that is dropped, its reason and representative."""
+    """A DataFrame of verdicts for the nodes `every`: each image or pair that is dropped, and why."""
     spark, free = run.engines.spark(), every.where("held is null").drop("held")
     same = components.of(spark, clusters.hash_edges(spark, free, settings, source.images.require().ledger.kept))
     order = components.STANDING.format(order=components.ORDER[settings.keep])
     standing, like = persisted(spark.sql(order, free=free, same=same), cached), components.none(spark)
     if settings.semantic_epsilon:
         like = clusters.semantic_ties(run, settings, source, standing)
-    return spark.sql(components.VERDICTS, every=every, standing=standing, like=like)
+    found = spark.sql(components.VERDICTS, every=every, standing=standing, like=like)
+    if settings.text_similarity:
+        found = found.union(texts.near(run, source, found, settings.text_similarity, cached))
+    return found
 
 
 def persisted(frame: Any, cached: ExitStack) -> Any:

@@ -56,7 +56,7 @@ def nodes(part: str, source: Source, held: Held, distance: int) -> Iterator[pa.T
     """
     places = Places(part, source)
     wanted = ("state", "similarity_score", *(["image_embedding"] if held.embedded else []))
-    for rows in _living_rows(part, source, ("uid", *FACTS), wanted):
+    for rows in living_rows(part, source, ("uid", *FACTS), wanted):
         starts = _starts(rows)
         first = rows.take(starts)
         bits = hashes.parse(first["phash"].to_pylist())
@@ -112,7 +112,7 @@ def vectors(part: str, source: Source, centres: np.ndarray | None) -> Iterator[p
 
     Clusters are assigned a row group at a time, so that rounding does not depend on how an engine cuts batches.
     """
-    for rows in _living_rows(part, source, ("image_uid", "state"), ("state", "image_embedding")):
+    for rows in living_rows(part, source, ("image_uid", "state"), ("state", "image_embedding")):
         first = rows.take(_starts(rows))
         packed = embeddings.pack(_matrix(first))
         cluster = embeddings.assign(embeddings.unpack(packed), centres)
@@ -131,7 +131,7 @@ def _matrix(rows: pa.Table) -> np.ndarray:
     return column.flatten().to_numpy(zero_copy_only=False).reshape(len(rows), -1)
 
 
-def _living_rows(part: str, source: Source, images: tuple[str, ...], scores: tuple[str, ...]) -> Iterator[pa.Table]:
+def living_rows(part: str, source: Source, images: tuple[str, ...], scores: tuple[str, ...]) -> Iterator[pa.Table]:
     """Living rows with the columns of both tables; all rows of an image come together, even across row groups."""
     held: pa.Table | None = None
     for tables in zipped(part, source.inputs(images, scores)):

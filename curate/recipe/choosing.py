@@ -24,6 +24,9 @@ class Dedup(Settings, frozen=True, kw_only=True):
     semantic_clusters: Limit = 0
     """k of the k-means that bounds the comparisons, at least: clusters that would be too large are split. 0: chosen from the
     number of images."""
+    text_similarity: Share = 0.0
+    """Pairs whose texts have at least this Jaccard similarity of character 5-grams are one, whatever their images: the most similar to
+    its image is kept; 0 turns this off. See `curate.duplicates.texts`."""
     evaluation_cosine: Literal["calibrated"] | float | None = None
     """Images whose embedding by `semantic_model` has a cosine above it with that of an evaluation image are held by its set (DataComp:
     0.604169 for the ISC model). `calibrated`: found on copies of evaluation images that are cropped, scaled, compressed, written over

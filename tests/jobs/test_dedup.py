@@ -1,6 +1,7 @@
 """The dedup stage on a real Spark: planted duplicates end where they should, on any number of partitions."""
 
 import hashlib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -245,6 +246,30 @@ def test_greedy_keeps_both_ends_of_a_chain_whose_middle_is_not_the_best(engines,
         "one 0": ("kept", None, "one"),
         "other 0": ("kept", None, "other"),
     }
+
+
+def test_pairs_whose_texts_are_nearly_the_same_go_and_their_images_stay(engines, tmp_path):
+    said = "An old wooden bridge over the river in autumn"
+    rows = [
+        *image("one", text=said, similarity=0.2),
+        *image("two", text=said.upper() + "!", similarity=0.3),
+        *image("baseline", text=said, similarity=0.9, curated=False),
+        *image("other", text="A cat that sleeps", similarity=0.95),
+        *image("copy", text=said + ".", similarity=0.8, sha256="sha of other", phash=1),
+        *image("two texts", text="Two boats and a dog on the beach"),
+        *image("two texts", text=said + " "),
+    ]
+    rows[3] |= {"phash": 1}
+    write(tmp_path, rows)
+    found = ends(run(engines, tmp_path, text_similarity=0.8, semantic_epsilon=0.0), rows)
+    near = ("dropped", "text_near", "two")
+    assert found == {
+        said: found[said], rows[1]["text"]: ("kept", None, "two"), "A cat that sleeps": found["A cat that sleeps"],
+        rows[4]["text"]: found[rows[4]["text"]], rows[5]["text"]: ("kept", None, "two texts"), rows[6]["text"]: near,
+    }  # fmt: skip
+    by_image = pa.concat_tables(Dataset(str(tmp_path), "duplicates").batches()).to_pylist()
+    reasons = Counter(row["reason"] for row in by_image)
+    assert found[said] == near and reasons == {None: 3, "text_near": 3, "exact": 1}
 
 
 def test_nodes_do_not_depend_on_row_groups(tmp_path):
