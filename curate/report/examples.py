@@ -99,7 +99,8 @@ def _group(row: dict[str, Any]) -> Iterator[Any]:
     if row["images_state"] != KEPT:
         return
     reason = next((row[key] for key in ("duplicates_reason", "selection_reason") if row.get(key)), None)
-    if row.get("duplicates_reason") in TIED:
+    # A pair under two uids is dropped for its own image: no cluster to look at.
+    if row.get("duplicates_reason") in TIED and row["representative"] != row["image_uid"]:
         yield "cluster", row["duplicates_reason"], row["representative"]
     if reason is not None:
         yield DROPPED, reason

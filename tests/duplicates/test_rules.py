@@ -80,6 +80,24 @@ def test_few_directions_are_looked_at_where_they_say_enough_and_all_where_not():
     assert neighbours.Vectors(crowd(64, 128, 1.0), 0.01)._sides is None
 
 
+def test_who_is_near_in_few_directions_alone_is_no_neighbour():
+    # Groups of four that share all that is wide; in what is narrow they are 2 * 0.02 apart, or 0.001 where they are copies.
+    draw = np.random.default_rng(0)
+    wide = np.repeat(unit(draw.normal(size=(300, 30))), 4, axis=0)
+    narrow = unit(draw.normal(size=(1200, 98))) * 0.15
+    narrow[1::4] = narrow[::4] + 1e-3 * unit(draw.normal(size=(300, 98)))
+    vectors = unit(np.hstack([wide, narrow]))
+    found = neighbours.Vectors(vectors, 0.01)
+    assert found._sides is not None and found._sides[0].shape[1] < 128
+    want = roots_by_definition("greedy", close_by_definition(vectors, 0.01))
+    assert (
+        want != list(range(1200))
+        and rules.greedy(found).tolist()
+        == want
+        == np.where(np.arange(1200) % 4 == 1, np.arange(1200) - 1, np.arange(1200)).tolist()
+    )
+
+
 @pytest.mark.parametrize("rule", list(rules.RULES))
 def test_a_cluster_of_one_picture_takes_no_more_memory_than_a_tile(rule):
     import tracemalloc
@@ -117,11 +135,19 @@ def test_a_run_is_cut_at_most_rows_however_its_batches_are_cut(cut):
     table = pa.table({"cluster": [0] * 250 + [1] * 3 + [2], "image_uid": [f"{i:03d}" for i in range(254)]})
     batches = [batch for start in range(0, len(table), cut) for batch in table.slice(start, cut).to_batches()]
     seen: list[list[str]] = []
+    read = 0
+
+    def reading():
+        nonlocal read
+        for batch in batches:
+            read += len(batch)
+            yield batch
 
     def look(run: pa.Table) -> pa.Table:
         seen.append(run["image_uid"].to_pylist())
+        assert read - sum(map(len, seen[:-1])) < 100 + 2 * cut  # no more than that is held
         return edges.EDGE.empty_table()
 
-    list(edges.runs(batches, ["cluster"], look, most=100))
+    list(edges.runs(reading(), ["cluster"], look, most=100))
     names = table["image_uid"].to_pylist()
     assert seen == [names[:100], names[100:200], names[200:250], names[250:253]]
