@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from curate.pools import batches, opening, warc, wat
 from curate.pools.candidates import Account
-from curate.pools.collapsing import row_groups
 from curate.pools.inputs import Input
 from curate.pools.records import Record, records
 from curate.recipe import Extract
+from curate.store import ROW_GROUP
 
 Waiting = dict[bool, list[Record]]
 """Responses (True) and metadata about them."""
@@ -23,9 +23,13 @@ BATCH = 4 * 2**20
 
 
 def read(file: Input, settings: Extract, account: Account) -> Iterator[pa.Table]:
-    """One pass over a WARC or WAT file: tables of the schema of `pairs`; the account is whole when it is done."""
+    """One pass over a WARC or WAT file: tables of the schema of `pairs`, each of at most ROW_GROUP rows; the account is whole when it
+    is done."""
     account.notes["files"] += 1
-    yield from row_groups(_tables(file, settings, account))
+    for table in _tables(file, settings, account):
+        # Short ones stay as they are: whoever writes them joins them, and a copy here would be a second one.
+        for start in range(0, len(table), ROW_GROUP):
+            yield table.slice(start, ROW_GROUP)
 
 
 def _tables(file: Input, settings: Extract, account: Account) -> Iterator[pa.Table]:

@@ -365,8 +365,8 @@ def test_a_lost_connection_is_no_fault_of_the_data(read, tmp_path):
 
 
 def test_batches_are_bounded(tmp_path):
-    images = "".join(f"<img src=/{i} alt=x>" for i in range(20_000))
-    (tmp_path / "x.warc.gz").write_bytes(archive(page(images), page(images)))
+    images = "".join(f"<img src=/{i} alt=x>" for i in range(40_000))
+    (tmp_path / "x.warc.gz").write_bytes(archive(page(images)))
     file = Input(str(tmp_path / "x.warc.gz"), "x", 0)
     sizes = [len(table) for table in archive_reader.read(file, SETTINGS, Account())]
-    assert sizes == [ROW_GROUP, 40_000 - ROW_GROUP]
+    assert max(sizes) <= ROW_GROUP and sum(sizes) == 40_000
