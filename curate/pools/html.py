@@ -20,7 +20,7 @@ from curate.pools.pages import (
 FIGURES = frozenset(["figure", "mediaobject", "wp-caption"])
 """Classes of elements that are a `<figure>` under an older name: DocBook's, Bootstrap's and WordPress's."""
 MAX_CLIMB = 6
-"""Elements between an image, or a caption, and its figure."""
+"""Elements between a caption and its figure."""
 
 _CAPTIONS = "figcaption,[class*=caption]"
 _OPENGRAPH = frozenset([OG_TITLE, *OG_IMAGES])
@@ -45,7 +45,7 @@ def parsed(html: bytes, captions: bool, number: int, found: Found) -> Page:
         tree = LexborHTMLParser(html)
         # Lists of one tag take half the time of a selector.
         images, metas, bases = tree.tags("img"), tree.tags("meta"), tree.tags("base")
-        captioned = _captions(tree) if images and captions else None
+        captioned = _captions(tree, images) if images and captions else None
         sources = _sources(tree) if images and tree.tags("source") else None
     except SelectolaxError as error:
         raise BadRecord(f"HTML: {error}") from error
@@ -112,32 +112,44 @@ def _sources(tree: Any) -> dict[int, list[str]]:
     return before
 
 
-def _captions(tree: Any) -> dict[int, str]:
+def _captions(tree: Any, images: list[Any]) -> dict[int, str]:
     """The caption of each image that stands in a figure with one: the first one counts, and a `<figcaption>` most."""
-    figures: dict[int, tuple[Any, bool, str]] = {}
+    figures: dict[int, tuple[bool, str]] = {}
     for node in tree.css(_CAPTIONS):
         figure, own = _figure(node.parent), node.tag == "figcaption"
         if figure is not None:
             known = figures.get(figure.mem_id)
-            if known is None or (own and not known[1]):
-                figures[figure.mem_id] = figure, own, " ".join(node.text().split())
-    captions: dict[int, str] = {}
-    # From the figures down, because most images stand in none. Where one stands in several, its own is the nearest.
-    for figure, _, text in figures.values():
-        for image in figure.css("img"):
-            if image.mem_id not in captions:
-                captions[image.mem_id] = text
-            elif (nearest := _figure(image.parent, figures)) is not None:
-                captions[image.mem_id] = figures[nearest.mem_id][2]
-    return captions
+            if known is None or (own and not known[0]):
+                figures[figure.mem_id] = own, " ".join(node.text().split())
+    if not figures:
+        return {}
+    around: dict[int, str | None] = {figure: text for figure, (_, text) in figures.items()}
+    found = ((image.mem_id, _around(image.parent, around)) for image in images)
+    return {image: text for image, text in found if text is not None}
 
 
-def _figure(node: Any, known: dict[int, Any] | None = None) -> Any:
-    """The element itself or the nearest above it that is a figure, of the known ones if they are given; None if it is far."""
+def _around(node: Any, known: dict[int, str | None]) -> str | None:
+    """The caption of the nearest figure that is the element or around it; all elements on the way become known, so that each is
+    passed once, however many images it holds."""
+    passed, text = [], None
+    while node is not None:
+        element = node.mem_id
+        if element in known:
+            text = known[element]
+            break
+        passed.append(element)
+        node = node.parent
+    for element in passed:
+        known[element] = text
+    return text
+
+
+def _figure(node: Any) -> Any:
+    """The element itself or the nearest above it that is a figure; None if it is far."""
     for _ in range(MAX_CLIMB):
         if node is None:
             return None
-        if node.mem_id in known if known else _is_figure(node):
+        if _is_figure(node):
             return node
         node = node.parent
     return None
