@@ -20,11 +20,21 @@ def decode(data: bytes, declared: str | None) -> str:
     but for a few broken sequences (other encodings hardly ever look so, and servers that declare a charset for pages
     they have not read are common); the header's charset, the page's own; a guess from the bytes.
     """
-    return utf8(data, declared).decode("utf-8", "replace")
+    return bytes(utf8(data, declared)).decode("utf-8", "replace")
 
 
-def utf8(data: bytes, declared: str | None) -> bytes:
+def utf8(data: bytes | memoryview, declared: str | None) -> bytes | memoryview:
     """The same text as UTF-8; most pages are that already, and come back as they are."""
+    if (
+        bytes(data[:3]) != codecs.BOM_UTF8
+        and _codec(declared) not in _WIDE
+        and looking.well_formed(data, escapes=False)
+    ):
+        return data
+    return _converted(bytes(data), declared)
+
+
+def _converted(data: bytes, declared: str | None) -> bytes:
     for mark, name in _BOMS:
         if data.startswith(mark):
             rest = data[len(mark) :]

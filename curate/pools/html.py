@@ -29,10 +29,10 @@ _ALT, _FIGCAPTION = CODES["alt"], CODES["figcaption"]
 _TEXTS = [(name, CODES[name]) for name in ATTRIBUTES if name != "alt"]
 
 
-def read(html: bytes, number: int, found: Found) -> Page:
+def read(html: bytes | memoryview, number: int, found: Found) -> Page:
     """The page of an HTML text (UTF-8), its images into `found`. Raises BadRecord for one that would take the parser out of
     time or memory."""
-    captions = b"aption" in html or b"APTION" in html
+    captions = looking.captioned(html)
     return parsed(reducing.reduced(html, captions), captions, number, found)
 
 

@@ -5,15 +5,26 @@ from collections.abc import Iterable
 import numpy as np
 from numba import njit
 
-from curate.kernels import compiled, load64
+from curate.kernels import BLOCK, compiled, equal, mask, trailing_zeros
 
-_HIGH = np.uint64(0x8080808080808080)
-_LESS = np.uint8(ord("<"))
+_NONE, _LOWEST = np.uint64(0), np.uint64(1)
+_LESS, _ESCAPE = np.uint8(ord("<")), np.uint8(0x1B)
+_APTION = np.frombuffer(b"aption", np.uint8)
+_highs = mask(lambda builder, block: equal(builder, block, 127, 128))
+_escapes = mask(lambda builder, block: equal(builder, block, 0, 0x1B))
+_a = mask(lambda builder, block: equal(builder, block, 32, ord("A")))
+_p = mask(lambda builder, block: equal(builder, block, 32, ord("P")))
+_t = mask(lambda builder, block: equal(builder, block, 32, ord("T")))
 
 
-def well_formed(data: bytes) -> bool:
-    """Whether the bytes are UTF-8."""
-    return _well_formed(np.frombuffer(data, np.uint8))
+def well_formed(data: bytes | memoryview, escapes: bool = True) -> bool:
+    """Whether the bytes are UTF-8; without `escapes`, whether they are and none of them begins an escape sequence."""
+    return _well_formed(np.frombuffer(data, np.uint8), escapes)
+
+
+def captioned(data: bytes | memoryview) -> bool:
+    """Whether the bytes have "aption" in them, in any case: all that makes a caption has."""
+    return _captioned(np.frombuffer(data, np.uint8))
 
 
 def tags(data: bytes) -> int:
@@ -93,18 +104,56 @@ def _tags(data):
 
 
 @compiled
-def _well_formed(data):
+def _well_formed(data, escapes):
     at, end, start = 0, len(data), np.uint64(data.ctypes.data)
     while at < end:
-        if at + 8 <= end and not load64(start + np.uint64(at)) & _HIGH:
-            at += 8
-        elif data[at] < 128:
-            at += 1
-        else:
+        if at + BLOCK <= end:
+            here = start + np.uint64(at)
+            if not escapes and _escapes(here) != _NONE:
+                return False
+            highs = _highs(here)
+            if highs == _NONE:
+                at += BLOCK
+                continue
+            at += trailing_zeros(highs)
+        while at < end and data[at] >= 128:
             length = sequence(data, at, end)
             if length == 0:
                 return False
             at += length
+        if at < end and at + BLOCK > end:
+            if data[at] == _ESCAPE and not escapes:
+                return False
+            at += 1 if data[at] < 128 else 0
+    return True
+
+
+@compiled
+def _captioned(data):
+    at, end, start = 0, len(data), np.uint64(data.ctypes.data)
+    while at + BLOCK + 2 <= end:
+        here = start + np.uint64(at)
+        found = _a(here) & _p(here + np.uint64(1)) & _t(here + np.uint64(2))
+        while found != _NONE:
+            if _says(data, at + trailing_zeros(found), end, _APTION):
+                return True
+            found &= found - _LOWEST
+        at += BLOCK
+    while at < end:
+        if _says(data, at, end, _APTION):
+            return True
+        at += 1
+    return False
+
+
+@njit
+def _says(data, at, end, word):
+    """Whether a lower-case word of letters stands at `at`, in any case."""
+    if at + len(word) > end:
+        return False
+    for i in range(len(word)):
+        if (data[at + i] | 32) != word[i]:
+            return False
     return True
 
 

@@ -73,7 +73,7 @@ from curate.pools.html_elements import (
 _DOCTYPE, _INNER_SCRIPT, _SVG = (np.frombuffer(word, np.uint8) for word in (b"<!doctype", b"<script", b"<svg></svg>"))
 
 
-def reduced(html: bytes, captions: bool) -> bytes:
+def reduced(html: bytes | memoryview, captions: bool) -> bytes:
     """The page (UTF-8), reduced. With `captions`, the text of what may be a caption stays, and classes that speak of figures."""
     data = np.frombuffer(html, np.uint8)
     out = np.empty(2 * len(html) + 16, np.uint8)  # `a=b` may become ` a=b`.

@@ -12,9 +12,8 @@ from curate.pools.records import Record
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 _LOOKS_LIKE_HTML = re.compile(rb"\s*(?:<!--.{0,500}?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
-# A head with one plain Content-Type, and neither encodings nor continued lines, as nearly all are.
+# In a head with one plain Content-Type, and neither encodings nor continued lines, as nearly all are.
 _TYPE = re.compile(rb"\r\nContent-Type:[ ]*([\w/+.-]+)(?:;[ ]*charset=([\w-]+))?\r\n", re.I)
-_ODD = re.compile(rb"-encoding:|content-type:.*content-type:|\n[ \t]|[^\r]\n|\r[^\n]", re.I | re.S)
 
 
 def batch(records: Sequence[Record], limit: int) -> Batch:
@@ -48,16 +47,24 @@ def read(block: bytes, limit: int, number: int, found: Found) -> Page | None:
     return html.read(charsets.utf8(body, charset), number, found)
 
 
-def _plain(block: bytes) -> tuple[str | None, str | None, bytes] | None:
+def _plain(block: bytes) -> tuple[str | None, str | None, memoryview] | None:
     """What `_message` says of an ordinary message, ten times faster; None for any other."""
     end = block.find(b"\r\n\r\n", 0, 16_384)
-    if end < 0 or not block.startswith(b"HTTP/1.") or _ODD.search(block, 0, end):
+    if end < 0 or not block.startswith(b"HTTP/1.") or _odd(block[:end].lower()):
         return None
     found = _TYPE.search(block, 0, end + 2)
     if found is None:
         return None
     charset = found[2].decode("ascii", "replace") if found[2] else None
-    return found[1].decode("ascii", "replace").lower(), charset, block[end + 4 :]
+    return found[1].decode("ascii", "replace").lower(), charset, memoryview(block)[end + 4 :]
+
+
+def _odd(head: bytes) -> bool:
+    """Whether a head (in lower case) is encoded, continues a line, has two types, or lines that end in other ways."""
+    lines = head.count(b"\r\n")
+    if head.count(b"\r") != lines or head.count(b"\n") != lines or b"\n " in head or b"\n\t" in head:
+        return True
+    return b"-encoding:" in head or head.count(b"content-type:") != 1
 
 
 def _message(block: bytes, limit: int) -> tuple[str | None, str | None, bytes]:
