@@ -5,8 +5,8 @@ another server means for good. Taken for a missing file, that would quietly cost
 """
 
 import re
-import time
 from collections.abc import Callable
+from time import sleep
 from typing import Any, BinaryIO, TypeVar
 
 import fsspec
@@ -60,7 +60,7 @@ def patiently(path: str, ask: Callable[[], Answer]) -> Answer:
                     "again in an hour, which goes on where this one stopped, with fewer workers; within AWS, read crawls with "
                     "`base: s3://commoncrawl/`"
                 ) from error
-        time.sleep(seconds)
+        sleep(seconds)
     raise AssertionError
 
 

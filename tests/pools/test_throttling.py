@@ -21,7 +21,7 @@ DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Err
 def waits(monkeypatch):
     """The seconds that would have been waited."""
     seconds = []
-    monkeypatch.setattr(throttling.time, "sleep", seconds.append)
+    monkeypatch.setattr(throttling, "sleep", seconds.append)
     return seconds
 
 
