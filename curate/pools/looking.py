@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from curate.kernels import BLOCK, compiled, equal, mask, trailing_zeros
+from curate.pools.html_bytes import says
 
 _NONE, _LOWEST = np.uint64(0), np.uint64(1)
 _LESS, _ESCAPE = np.uint8(ord("<")), np.uint8(0x1B)
@@ -135,26 +136,15 @@ def _captioned(data):
         here = start + np.uint64(at)
         found = _a(here) & _p(here + np.uint64(1)) & _t(here + np.uint64(2))
         while found != _NONE:
-            if _says(data, at + trailing_zeros(found), end, _APTION):
+            if says(data, at + trailing_zeros(found), end, _APTION):
                 return True
             found &= found - _LOWEST
         at += BLOCK
     while at < end:
-        if _says(data, at, end, _APTION):
+        if says(data, at, end, _APTION):
             return True
         at += 1
     return False
-
-
-@njit
-def _says(data, at, end, word):
-    """Whether a lower-case word of letters stands at `at`, in any case."""
-    if at + len(word) > end:
-        return False
-    for i in range(len(word)):
-        if (data[at + i] | 32) != word[i]:
-            return False
-    return True
 
 
 @njit
