@@ -15,7 +15,7 @@ from curate.images import generations
 from curate.recipe import Model
 from curate.scores import npz, passing, registry, stored
 from curate.scores.passing import Task
-from curate.scores.settings import OfEmbeddings, OfPool
+from curate.scores.settings import OfEmbeddings, OfModel, OfPool
 from curate.store import Part
 from jobs import deriving, engine
 
@@ -26,12 +26,13 @@ def run(run: engine.Run) -> None:
     for settings in score.all():
         if isinstance(settings, OfEmbeddings):
             continue
-        identity, beside = registry.identity(settings), None
+        model = score.model_of(settings) if isinstance(settings, OfModel) else None
+        identity, beside = registry.identity(settings, model), None
         if score.npz and isinstance(settings, Model):
             beside = npz.key_of(settings)
             identity["npz"] = beside
         plan = run.plan(f"scores/{settings.name}", identity, [images.name], images.part_names())
-        tasks.append(Task(settings, run.dataset(plan.dataset), plan, beside))
+        tasks.append(Task(settings, run.dataset(plan.dataset), plan, beside, model))
     for needs in ("pixels", "texts"):
         make(run, [task for task in tasks if registry.kind(task.settings).needs == needs])
     for settings in score.scorers:

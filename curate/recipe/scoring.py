@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from curate.scores.settings import AnyScorer, OfEmbeddings, Scorer
+from curate.scores.settings import AnyScorer, OfModel, Scorer
 from curate.settings import Count, Name, Settings
 from curate.store import nearest
 
@@ -41,7 +41,7 @@ class Score(Settings, frozen=True, kw_only=True):
         if twice := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"two of models and scorers are called {twice[0]!r}; give one of them another name")
         for scorer in self.scorers:
-            if isinstance(scorer, OfEmbeddings):
+            if isinstance(scorer, OfModel):
                 self.model_of(scorer)
 
     def all(self) -> list["Model | Scorer"]:
@@ -52,12 +52,12 @@ class Score(Settings, frozen=True, kw_only=True):
         """What the tables of this stage are called, after `scores/`, in order."""
         return [one.name for one in self.all()]
 
-    def model_of(self, scorer: OfEmbeddings) -> Model:
-        """The model whose embeddings a scorer reads. ValueError for a name that none has."""
+    def model_of(self, scorer: OfModel) -> Model:
+        """The model that a scorer names. ValueError for a name that none has."""
         named = {model.name: model for model in self.models}
         if scorer.model not in named:
             hint = nearest(scorer.model, list(named)) if named else "there are none"
             raise ValueError(
-                f"scorers: {scorer.name} reads embeddings of {scorer.model!r}, which is none of score.models: {hint}"
+                f"scorers: {scorer.name} names the model {scorer.model!r}, which is none of score.models: {hint}"
             )
         return named[scorer.model]

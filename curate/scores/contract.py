@@ -81,7 +81,8 @@ class Kind:
     whose name is their setting `model`, and answer `score` alone; those of the pool read it too, and each row's answer depends on
     other rows: they are a `curate.scores.derived.Derived`."""
     load: Callable[..., Any]
-    """(settings, device, identity that was planned with; of embeddings also the Model whose they are) -> the scorer, ready. Called once
+    """(settings, device, identity that was planned with; of embeddings also the Model whose they are, and of pixels the one that
+    the setting `model` names where there is that setting) -> the scorer, ready. Called once
     for each part: it caches itself what is dear. A model that is not here, or not what it was, is an error that says where it was looked for and how to get
     it."""
     identity: Callable[[Any], dict[str, Any]] = lambda settings: settings.identity()

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from curate.scores.contract import Picture, Scorer
-from curate.scores.settings import Network
+from curate.scores.settings import Network, Tmars
 from curate.weights import ModelError, sha256
 
 
@@ -29,22 +29,26 @@ class NetworkScorer(Scorer):
     def outputs(self, seen: list[np.ndarray]) -> np.ndarray:
         """The first output of the network for pictures, at least one: float64, shape (n, values). Raises ModelError where the network
         is not for such."""
-        pixels = (np.stack(seen) / 255 - self._settings.mean) / self._settings.std
-        fed = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), np.float32)
-        try:
-            found = np.asarray(self._session.run(None, {self._session.get_inputs()[0].name: fed})[0], np.float64)
-        except Exception as error:
-            raise ModelError(
-                f"{self._settings.word}: {self._settings.network} does not take pixels of shape {fed.shape}: {error}"
-            ) from error
-        if found.shape[:1] != (len(fed),):
-            raise ModelError(
-                f"{self._settings.word}: {self._settings.network} answers {len(fed)} images with shape {found.shape}"
-            )
-        return found.reshape(len(fed), -1)
+        return asked(self._session, self._settings, seen).reshape(len(seen), -1)
 
 
-def session(settings: Network, device: str, identity: Mapping[str, Any]) -> Any:
+def asked(session: Any, settings: Network | Tmars, seen: list[np.ndarray]) -> np.ndarray:
+    """The first output of a network for squares, uint8 of shape (side, side, 3), at least one: float64, shape (n, ...). Raises ModelError
+    where the network is not for such."""
+    pixels = (np.stack(seen) / 255 - settings.mean) / settings.std
+    fed = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), np.float32)
+    try:
+        found = np.asarray(session.run(None, {session.get_inputs()[0].name: fed})[0], np.float64)
+    except Exception as error:
+        raise ModelError(
+            f"{settings.word}: {settings.network} does not take pixels of shape {fed.shape}: {error}"
+        ) from error
+    if found.shape[:1] != (len(fed),):
+        raise ModelError(f"{settings.word}: {settings.network} answers {len(fed)} images with shape {found.shape}")
+    return found
+
+
+def session(settings: Network | Tmars, device: str, identity: Mapping[str, Any]) -> Any:
     """The network, ready. Raises ModelError when it is not here, is something else, or not the one that was planned with."""
     file = place(settings)
     if identity["revision"] != sha256(file):
@@ -52,7 +56,7 @@ def session(settings: Network, device: str, identity: Mapping[str, Any]) -> Any:
     return _session(file, device, identity["revision"])
 
 
-def place(settings: Network) -> Path:
+def place(settings: Network | Tmars) -> Path:
     """The network's file. Raises ModelError where there is none."""
     file = Path(settings.network)
     if not file.is_file():
@@ -63,7 +67,7 @@ def place(settings: Network) -> Path:
     return file
 
 
-def identity(settings: Network) -> dict[str, Any]:
+def identity(settings: Network | Tmars) -> dict[str, Any]:
     """What a manifest says: settings, what is in the file, and not where it lies."""
     return settings.identity() | {"network": place(settings).name, "revision": sha256(place(settings))}
 

@@ -39,7 +39,7 @@ class Task:
     npz: str | None = None
     """DataComp's word for the model, where its embeddings are to lie beside each part."""
     model: Model | None = None
-    """The model whose stored embeddings are read, for scorers of these."""
+    """The model of the recipe that the scorer names: whose stored embeddings it reads, or that it asks."""
 
 
 @dataclass
@@ -95,7 +95,8 @@ class _Out:
 
 def loaded(task: Task, device: str) -> Scorer:
     """The task's scorer, as it was planned."""
-    return registry.kind(task.settings).load(task.settings, device, task.plan.settings)
+    model = () if task.model is None else (task.model,)
+    return registry.kind(task.settings).load(task.settings, device, task.plan.settings, *model)
 
 
 class Pictures:

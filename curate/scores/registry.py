@@ -21,6 +21,7 @@ from curate.scores import (
     quality,
     safety,
     text,
+    tmars,
     toxicity,
     vlm,
     watermark,
@@ -40,6 +41,7 @@ KINDS: dict[str, Kind] = {
     "toxicity": toxicity.KIND,
     "watermark": watermark.KIND,
     "copies": copies.KIND,
+    "tmars": tmars.KIND,
     "vlm": vlm.KIND,
     "s_cliploss": cliploss.KIND,
     "normsim": normsim.KIND,
@@ -58,6 +60,9 @@ def kind(settings: Model | Settings) -> Kind:
 
 
 def identity(settings: Model | Settings, of: Model | None = None) -> dict[str, Any]:
-    """What the manifest of a table of scores says of the scorer; `of`: the model whose embeddings it reads."""
-    source = {"embeddings_of": models.identity(of)["revision"]} if of else {}
-    return {"scorer": word(settings)} | kind(settings).identity(settings) | source
+    """What the manifest of a table of scores says of the scorer; `of`: the model that it asks, or whose embeddings it reads."""
+    known: dict[str, Any] = {"scorer": word(settings)} | kind(settings).identity(settings)
+    if of is None:
+        return known
+    asked = models.identity(of)
+    return known | ({"clip": asked} if kind(settings).needs == "pixels" else {"embeddings_of": asked["revision"]})

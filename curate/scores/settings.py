@@ -54,11 +54,15 @@ class Faces(Scorer, frozen=True, kw_only=True, tag="faces"):
     """How sure the detector must be."""
 
 
-class OfEmbeddings(Scorer, frozen=True, kw_only=True):
-    """A scorer that reads the embeddings which a model of the recipe has stored."""
+class OfModel(Scorer, frozen=True, kw_only=True):
+    """A scorer with a model of the recipe."""
 
     model: Name
     """Name of the model, one of score.models."""
+
+
+class OfEmbeddings(OfModel, frozen=True, kw_only=True):
+    """A scorer that reads the embeddings which the model has stored."""
 
 
 class Quality(OfEmbeddings, frozen=True, kw_only=True, tag="quality"):
@@ -133,6 +137,33 @@ class Watermark(Network, frozen=True, kw_only=True, tag="watermark"):
 
 class Copies(Network, frozen=True, kw_only=True, tag="copies"):
     """Embeddings that find copies of an image by a network of yours; see `curate.scores.copies`."""
+
+
+CLASSICAL = "classical"
+
+
+class Tmars(OfModel, frozen=True, kw_only=True, tag="tmars"):
+    """CLIP similarity of an image whose text is masked; see `curate.scores.tmars`."""
+
+    of_networks: ClassVar[tuple[str, ...]] = ("side", "mean", "std", "threshold")
+
+    detector: Annotated[str, msgspec.Meta(min_length=1)] = CLASSICAL
+    """`classical` (see `curate.scores.lettering`), or the path of an ONNX file: pixels of shape (n, 3, side, side) in, a map of
+    probabilities out, of shape (n, 1, height, width) or (n, height, width) and any resolution."""
+    margin: Annotated[float, msgspec.Meta(ge=0, le=5)] = 0.1
+    """Heights of a box that it grows by on each side before it is masked; networks that answer shrunk lines (DBNet) want 0.75."""
+    side: Annotated[int, msgspec.Meta(ge=32, le=2048, multiple_of=32)] = 640
+    """Of the network's square; the longer side of a picture is brought to it. As all below for networks alone."""
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    """What is taken off red, green and blue, which lie in 0..1 (ImageNet's)."""
+    std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
+    """What they are divided by then."""
+    threshold: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.3
+    """Probability from which on a place is text."""
+
+    @property
+    def network(self) -> str:
+        return self.detector
 
 
 class Vlm(Scorer, frozen=True, kw_only=True, tag="vlm"):
@@ -224,6 +255,7 @@ AnyScorer = (
     | Toxicity
     | Watermark
     | Copies
+    | Tmars
     | Vlm
     | ClipLoss
     | NormSim

@@ -96,13 +96,22 @@ def test_models_and_scorers_go_over_the_parts_together(workdir, small_run, engin
 
 def test_texts_are_scored_beside_images_and_stored_embeddings_after_them(workdir, small_run, engines):
     pairs = [["red disc", "blue line"], ["a square, green", "a cross, black"]]
-    scorers = [{"scorer": "quality", "model": "small", "pairs": pairs}, {"scorer": "text"}]
+    scorers = [
+        {"scorer": "quality", "model": "small", "pairs": pairs},
+        {"scorer": "text"},
+        {"scorer": "tmars", "model": "small"},
+    ]
     small = run(workdir, small_run, engines, more={"scorers": scorers})
     quality, text = Dataset(workdir, "scores/quality"), Dataset(workdir, "scores/text")
     manifest = quality.require()
     assert manifest.ledger.failed == {"no_embedding": 2} and manifest.ledger.kept == 62
     assert manifest.plan.settings["embeddings_of"] == small.require().plan.settings["revision"]
     assert set(manifest.plan.inputs) == {"images", "scores/small"}
+    tmars = Dataset(workdir, "scores/tmars").require()
+    assert (
+        tmars.ledger.kept == 62 and tmars.ledger.failed == {"undecodable": 2} and set(tmars.plan.inputs) == {"images"}
+    )
+    assert tmars.plan.settings["clip"]["revision"] == small.require().plan.settings["revision"]
     assert text.require().ledger.kept == 64  # a text says what it says, whatever became of the image
     for name in small.part_names():
         embeddings = small.read_part(name)["image_embedding"].to_pylist()

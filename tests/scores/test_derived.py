@@ -289,7 +289,7 @@ def test_targets_are_embedded_by_the_model_itself(tmp_path, small_run):
     [
         (
             {"scorer": "normsim", "model": "n", "target": "x"},
-            "normsim reads embeddings of 'n', which is none of score.models",
+            "normsim names the model 'n', which is none of score.models",
         ),
         ({"scorer": "pseudo_labels", "model": "m", "classes": "shape"}, "did you mean 'shapes'"),
         ({"scorer": "s_cliploss"}, "missing required field `model`"),

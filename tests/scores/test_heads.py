@@ -208,6 +208,6 @@ def test_a_scorer_of_embeddings_names_a_model_of_the_recipe():
         "score": {"models": models, "scorers": [{"scorer": "aesthetics", "model": "b23", "head": "x"}]},
     }
     with pytest.raises(
-        RecipeError, match=r"aesthetics reads embeddings of 'b23', which is none of score\.models: did you mean 'b32'"
+        RecipeError, match=r"aesthetics names the model 'b23', which is none of score\.models: did you mean 'b32'"
     ):
         recipe.build(described)
