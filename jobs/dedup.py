@@ -72,9 +72,9 @@ def held(run: engine.Run, calibration: planted.Calibration | None, target: Datas
 
 
 def calibrated(run: engine.Run) -> planted.Calibration | None:
-    recall, pixels = run.recipe.dedup.evaluation_recall, run.recipe.download.max_pixels
-    sets = run.recipe.evaluate.sets
-    return overlap.calibrated(sets, loaded(run), pixels, recall, run.recipe.seed) if sets else None
+    settings, sets, pixels = run.recipe.dedup, run.recipe.evaluate.sets, run.recipe.download.max_pixels
+    recall, seed = settings.evaluation_recall, run.recipe.seed
+    return planted.checked(overlap.calibrated(sets, loaded(run), pixels, recall, seed), settings) if sets else None
 
 
 def loaded(run: engine.Run) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from curate.duplicates import embeddings
+from curate.recipe import Dedup, RecipeError
 
 Embed = Callable[[Iterable[Image.Image]], np.ndarray]
 """RGB pictures -> float32 vectors of length 1, shape (n, width)."""
@@ -98,6 +99,18 @@ def calibrate(pictures: Sequence[Image.Image], embed: Embed, recall: float) -> C
         strangers=_share(others.max(axis=1) > cosine),
         pictures=len(pictures),
     )
+
+
+def checked(found: Calibration | None, settings: Dedup) -> Calibration | None:
+    """The calibration; RecipeError when the model takes too many other pictures for copies."""
+    if found and found.strangers > settings.evaluation_strangers:
+        raise RecipeError(
+            f"dedup.evaluation_cosine: calibrated: {settings.semantic_model} does not tell copies from other pictures: above the cosine of "
+            f"{found.cosine} that finds {found.recall:.0%} of the planted copies, {found.strangers:.0%} of {found.pictures} evaluation images "
+            f"have another one of them (evaluation_strangers allows {settings.evaluation_strangers:.0%}). Name a copy-detection model as "
+            "semantic_model, ask for less (evaluation_recall), or give a cosine that you trust"
+        )
+    return found
 
 
 def embedder(clip: Any) -> Embed:

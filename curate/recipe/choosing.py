@@ -33,6 +33,9 @@ class Dedup(Settings, frozen=True, kw_only=True):
     and mirrored; the manifest says what it is. Null turns this off; bytes and perceptual hashes are compared at any rate."""
     evaluation_recall: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.95
     """Share of the planted copies that the calibrated cosine is to find."""
+    evaluation_strangers: Share = 0.05
+    """Share of the evaluation images that may have another one of them above it. A model that takes more for copies would drop the
+    pool with them, and is refused."""
     keep: Literal["largest", "best_score", "oldest"] = "largest"
     """Who stands for images that are the same, after what the curated set has: the one with the longest shorter side; with the
     best score of `semantic_model`; or the one that the pool names first, files in the order of their names (Common Crawl's begin with

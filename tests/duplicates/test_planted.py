@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,7 +12,7 @@ from curate import models
 from curate.duplicates import embeddings, hashes, overlap, planted
 from curate.images.decoding import decode
 from curate.images.inspecting import perceptual_hash
-from curate.recipe import EvaluationSet, Model, RecipeError, build
+from curate.recipe import Dedup, EvaluationSet, Model, RecipeError, build
 from curate.store import Dataset
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,6 +83,17 @@ def test_the_calibrated_cosine_finds_the_share_that_was_asked_and_no_more_than_t
 def test_a_looser_threshold_takes_more_strangers_for_copies(pictures):
     strict, loose = planted.calibrate(pictures, grey, 0.5), planted.calibrate(pictures, grey, 1.0)
     assert strict.cosine > loose.cosine and strict.strangers < loose.strangers
+
+
+def test_a_model_that_takes_strangers_for_copies_is_refused(pictures):
+    found = planted.calibrate(pictures, grey, 1.0)
+    assert found.strangers > 0.05
+    settings = Dedup(semantic_model="grey", evaluation_cosine="calibrated")
+    with pytest.raises(
+        RecipeError, match=r"grey does not tell copies from other pictures: .*of 60 evaluation images.*allows 5%"
+    ):
+        planted.checked(found, settings)
+    planted.checked(found, msgspec.structs.replace(settings, evaluation_strangers=found.strangers))
 
 
 def test_edited_evaluation_images_are_found_by_embedding_alone(tmp_path, pictures, teacher):

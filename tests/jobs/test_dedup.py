@@ -182,6 +182,7 @@ def test_evaluation_images_go_and_represent_nobody(engines, tmp_path, picture_by
         "semantic_epsilon": 0.0,
         "evaluation_cosine": "calibrated",
         "evaluation_recall": 1.0,
+        "evaluation_strangers": 1.0,
     }
     duplicates = run(engines, tmp_path, **changes)
     overlapping = {"same-bytes 0": "sha256", "same-picture 0": "phash", "compressed 0": "embedding"}
