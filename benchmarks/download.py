@@ -31,11 +31,11 @@ MIDDLE = 4_000
 USUAL = {"processes_count": 2, "thread_count": 64, "encode_format": "jpg", "retries": 0, "timeout": 5}
 SEARCH = [
     {}, {"thread_count": 16}, {"thread_count": 32}, {"thread_count": 128}, {"thread_count": 256}, {"processes_count": 1},
-    {"processes_count": 4}, {"encode_format": "png"}, {"encode_format": "webp"},
+    {"processes_count": 4}, {"encode_format": "png", "encode_quality": 1}, {"encode_format": "webp"},
 ]  # fmt: skip
 """What the easy part is tried with, each apart from the usual."""
 SEARCH_HOSTILE = [
-    {}, {"retries": 3}, {"retries": 10}, {"retries": 3, "thread_count": 8}, {"retries": 3, "timeout": 15}, {"retries": 3, "encode_format": "png"},
+    {}, {"retries": 3}, {"retries": 10}, {"retries": 3, "thread_count": 8}, {"retries": 3, "timeout": 15}, {"retries": 3, "encode_format": "png", "encode_quality": 1},
 ]  # fmt: skip
 DIRECTIVES = ["noai", "noimageai", "noindex", "noimageindex"]
 """What img2dataset heeds by itself: the part that is about being forbidden leaves it that."""

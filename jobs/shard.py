@@ -38,8 +38,7 @@ def make_set(run: engine.Run, kind: str) -> None:
     models = [model.name for model in recipe.score.models]
     inputs = samples.table_inputs(run.workdir, models, recipe.shard.blur_faces)
     sources = [data.name for data, _ in inputs.values()]
-    # The raw set takes no advice from a score: its texts are drawn.
-    policy = recipe.shard.text if kind == "curated" else "draw"
+    policy = samples.policy_for(recipe.shard.text, kind == "curated", models)
     choose = samples.chooser(policy, recipe.seed, models[0] if models else None)
     settings = recipe.shard.identity() | {"text": policy, "seed": recipe.seed, "set": kind}
     target = run.dataset(name)

@@ -130,7 +130,8 @@ class Shard(Settings, frozen=True, kw_only=True):
     samples: Count = 10_000
     """Samples a shard."""
     text: Literal["first", "best", "draw"] = "best"
-    """Which of an image's selected texts goes into `.txt`: the first by uid, the most similar, or one drawn by hash."""
+    """Which of an image's selected texts goes into `.txt`: the first by uid, the most similar (without score.models the first), or one drawn by
+    hash."""
     blur_faces: Name | None = None
     """Name of a scorer `faces` of score.scorers: what it found is blurred, with DataComp's margins, and such images are packed anew."""
     workers: Count = 2

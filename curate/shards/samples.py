@@ -106,6 +106,13 @@ def samples_of(
         yield Sample(image_uid=uid, rows=rows, chosen=choose(rows), data=data)
 
 
+def policy_for(asked: Policy, curated: bool, models: Sequence[str]) -> Policy:
+    """The policy of a set. The raw set takes no advice from a score, so its texts are drawn; without scores no text is the best."""
+    if not curated:
+        return "draw"
+    return "first" if asked == "best" and not models else asked
+
+
 def chooser(policy: Policy, seed: int, model: str | None) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
     """Which of an image's rows gives the text. Ties of `best` go to the smaller uid; `draw` is a hash of (seed, uid)."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from curate.recipe import Shard
+from curate.recipe import Dedup, Score, Select, Shard
 from curate.shards.balance import Balance
 from curate.store import Dataset
 from jobs import engine, shard
@@ -63,3 +63,12 @@ def test_the_index_has_the_entries_and_probabilities_of_each_text(made, small_ro
     for row in made.dataset("shards").read_part("00000").to_pylist():
         assert (row["entries"], row["keep_probability"]) == (entries[row["uid"]], 0.5)
         assert row["keep_probabilities"] == [0.5] * len(row["uids"]) and row["uid"] in row["uids"]
+
+
+def test_without_scores_the_first_text_is_taken(made, tmp_path):
+    workdir = tmp_path / "w"
+    shutil.copytree(made.workdir, workdir, ignore=shutil.ignore_patterns("shards", "shards-raw", "scores"))
+    plain = msgspec.structs.replace(made.recipe, score=Score(models=()), select=Select(), dedup=Dedup())
+    shard.run(engine.Run(plain, str(workdir), made.engines))
+    assert Dataset(str(workdir), "shards").require().ledger.kept > 0
+    assert Dataset(str(workdir), "shards").require().plan.settings["text"] == "first"
