@@ -35,7 +35,7 @@ SEARCH = [
 ]  # fmt: skip
 """What the easy part is tried with, each apart from the usual."""
 SEARCH_HOSTILE = [
-    {}, {"retries": 3}, {"retries": 10}, {"retries": 3, "thread_count": 8}, {"retries": 3, "timeout": 15}, {"retries": 3, "encode_format": "png", "encode_quality": 1},
+    {}, {"retries": 3}, {"retries": 3, "timeout": 15}, {"retries": 3, "encode_format": "png", "encode_quality": 1},
 ]  # fmt: skip
 DIRECTIVES = ["noai", "noimageai", "noindex", "noimageindex"]
 """What img2dataset heeds by itself: the part that is about being forbidden leaves it that."""
@@ -135,12 +135,12 @@ def rates(who: str, port: int, setting: Setting | None = None) -> dict[str, floa
 
 
 def best_of(search: list[Setting], urls: list[str], *measures: str) -> list[Setting]:
-    """For each measure, in images for each of it ("" for images alone), the usual setting with every change that did more by itself
+    """For each measure, in images for each of it, the usual setting with every change that did more by itself
     than the usual one did; the best change of each name."""
     found = [(change, run("peer", urls, change)) for change in search]
 
     def worth(result: dict[str, float], measure: str) -> float:
-        return result["images"] / (result[measure] if measure else 1.0)
+        return result["images"] / result[measure]
 
     best = []
     for measure in measures:
@@ -166,8 +166,7 @@ def main() -> None:
         print("hostile")
         wanted = hostile_urls(port, WANTED + HOPELESS)
         got = run("ours", wanted)
-        (patient,) = best_of(SEARCH_HOSTILE, wanted, "")
-        theirs = [(run("peer", wanted, setting), setting) for setting in (patient, {})]
+        theirs = [(run("peer", wanted, setting), setting) for setting in SEARCH_HOSTILE]
         most, how = max(theirs, key=lambda found: found[0]["images"])
         forbidden = hostile_urls(port, FORBIDDEN)
         heeding = {"disallowed_header_directives": DIRECTIVES}
