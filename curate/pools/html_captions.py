@@ -31,8 +31,8 @@ def opens(kind, slot, caption, state):
     if state[CAPTION_IS] == OPEN:
         if slot == state[SLOT]:
             state[DEPTH] += 0 if kind & ALONE else 1
-        elif caption and state[ENDED]:
-            # Where the outer one was closed with what holds it, this one outlives its end tag.
+        elif caption and (state[ENDED] or not kind & (WRAPS | HOLDS)):
+            # Where the outer one was closed with what holds it, this one outlives its end tag; so does one that is opened again.
             state[CAPTION_IS] = FOR_GOOD
         elif not (kind & PHRASE or (kind & BLOCK and state[WRAPPED])):
             state[CAPTION_IS] = FOR_GOOD

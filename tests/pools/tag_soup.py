@@ -19,6 +19,7 @@ TEXTS = (
 NASTY = (
     # A caption is closed with what holds it, so that its own end tag closes nothing.
     '<div><figcaption></div><div class="figure"><div class=caption></figcaption>kept<img>',
+    '<figure><img><div class=mediaobject><div class=aption><font class=caption></div></div>kept',
     # Comments, and what looks like some.
     "<!-- <img src=c> -->", "<!---->", "<!--><img src=c>-->", "<!---><img src=c>-->", "<!--x--!><img src=c>-->", "<!--x->",
     "<!-- <!-- --><img src=c> -->", "<!-- <!--> <img src=c> -->", "<!--", "<!x <img src=c>>", "<!>", "</>", "</ <img src=c>>", "</3>",
