@@ -4,14 +4,13 @@ Tensors alone are read, and no code that comes with a model is run.
 """
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from curate.recipe import Model
-from curate.weights import CONFIG, FOLDER, ModelError, sha256
+from curate.weights import CONFIG, FOLDER, ModelError, read_json, sha256
 
 KINDS = ("clip", "siglip")
 """`model_type` in config.json of what is known to work."""
@@ -37,7 +36,7 @@ def described(folder: Path) -> dict[str, Any]:
                 f"no {name} in {folder.absolute()}: a CLIP or SigLIP as transformers saves it has {', '.join(NEEDED)}. Get it where there "
                 f"is a network: huggingface-cli download NAME --local-dir {folder}"
             )
-    kind = _json(folder / "config.json").get("model_type")
+    kind = read_json(folder / "config.json").get("model_type")
     if kind not in KINDS:
         raise ModelError(f"{folder / 'config.json'}: model_type is {kind!r}; known are {', '.join(KINDS)}")
     # Weights of other formats in the same folder (*.bin, onnx/) are not read, and READMEs say nothing of the scores.
@@ -45,7 +44,7 @@ def described(folder: Path) -> dict[str, Any]:
     lines = "".join(f"{file.name} {sha256(file)}\n" for file in files)
     return {
         "revision": f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}",
-        "preprocessing": _json(folder / "preprocessor_config.json"),
+        "preprocessing": read_json(folder / "preprocessor_config.json"),
     }
 
 
@@ -112,13 +111,3 @@ class Tokenizer:
 def _vectors(found: Any) -> Any:
     """Newer versions of transformers wrap the pooled features in an output of several."""
     return getattr(found, "pooler_output", found)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read: {error}") from error
-    if not isinstance(value, dict):
-        raise ModelError(f"{path} is not a mapping")
-    return value

@@ -97,7 +97,7 @@ def merges_of(model: str) -> Path | None:
     path = Path(model.removeprefix(FOLDER)) / CONFIG if model.startswith(FOLDER) else Path(model)
     if path.suffix != ".json":
         return None
-    config = _json(path)
+    config = read_json(path)
     text = config.get("model_cfg", config).get("text_cfg", {})
     named = (text.get("tokenizer_kwargs") or {}).get("bpe_path")
     if named is None:
@@ -111,7 +111,7 @@ def merges_of(model: str) -> Path | None:
 def _in_folder(folder: Path, name: str) -> Located:
     if not (folder / CONFIG).is_file():
         raise ModelError(f"{name}: no {CONFIG} in {folder}; a model's folder has it beside the weights")
-    described = _json(folder / CONFIG)
+    described = read_json(folder / CONFIG)
     if "model_cfg" not in described:
         raise ModelError(f"{folder / CONFIG} has no model_cfg")
     found = [path for suffix in ("safetensors", "bin", "pth", "pt") for path in sorted(folder.glob(f"*.{suffix}"))]
@@ -167,7 +167,8 @@ def _cached(name: str, tag: str, described: dict[str, Any]) -> Path:
     )
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A mapping of a model's folder. ModelError when the file does not hold one."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-BLANK, LETTER, MARK, DIGIT = 1, 2, 4, 8
-"""Bits of a character's kind: what `str.split` splits at, Unicode's letters (L*), marks (M*: vowel signs of Indic scripts, accents
-that stand by themselves), and decimal digits of any script."""
+BLANK, LETTER = 1, 2
+"""Bits of a character's kind: what `str.split` splits at; Unicode's letters (L*) and their marks (M*: vowel signs of Indic scripts,
+accents that stand by themselves)."""
 POINTS = 0x110000
 
 
@@ -57,12 +57,8 @@ def kinds() -> np.ndarray:
     for point in range(POINTS):
         character = chr(point)
         category = unicodedata.category(character)
-        if category[0] == "L":
+        if category[0] in "LM":
             found[point] = LETTER
-        elif category[0] == "M":
-            found[point] = MARK
-        elif category == "Nd":
-            found[point] = DIGIT
         elif character.isspace():
             found[point] = BLANK
     return found

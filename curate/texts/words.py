@@ -58,7 +58,7 @@ def _count(points, ends, kinds):
             hashes[n - 1] = (hashes[n - 1] ^ np.uint64(points[at])) * np.uint64(1099511628211)  # FNV-1a by characters
             lengths[n - 1] += 1
             solid += 1
-            letter += kind & 6 != 0
+            letter += kind >> 1
         for i in range(n - 1):
             pair = (hashes[i] * SPREAD) ^ (hashes[i + 1] >> np.uint64(29)) ^ hashes[i + 1]
             slot = np.int64((pair * SPREAD) >> np.uint64(32)) & (size - 1)
