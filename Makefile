@@ -14,7 +14,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo extract match balance download score dedup select shard train evaluate report run web teacher metadata test test-long lint bench-match bench-worldwide bench-extract bench-download bench-select bench-dedup bench-score lowest clean
+.PHONY: help install demo extract match balance download score dedup recaption select shard train evaluate report run web teacher metadata test test-long lint bench-match bench-worldwide bench-extract bench-download bench-select bench-dedup bench-score lowest clean
 
 help: ## list the targets in the order of the road
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -41,6 +41,9 @@ score: $(VENV)/.all ## Ray: CLIP similarity and embeddings
 	$(STAGE)
 
 dedup: $(VENV)/.all ## Spark: exact, perceptual and semantic duplicates; overlap with evaluation sets
+	$(STAGE)
+
+recaption: $(VENV)/.all ## Ray: texts beside the alt text, by models that the recipe names; asked for once
 	$(STAGE)
 
 select: $(VENV)/.all ## Spark: the recipe's rules; each row keeps the first that dropped it

@@ -26,8 +26,10 @@ TYPES: dict[str, pa.DataType] = {
 ENCODED = pa.dictionary(pa.int32(), pa.string())
 EMBEDDING = "embedding"
 """A column type whose width is the model's: fixed_size_list<float16>[width]."""
-SCORES = "scores"
-"""First word of the side tables that hold scores, and the folder of their schemas."""
+SCORES, CAPTIONS = "scores", "captions"
+"""First words of the side tables that hold scores and captions, and the folders of their schemas."""
+MAKERS = {SCORES: ("scorer", "clip"), CAPTIONS: ("captioner", "")}
+"""Of side tables that a recipe may call as it likes: the setting that says whose schema a table has, and what it is where that is missing."""
 
 
 class SchemaError(CurateError, ValueError):
@@ -140,7 +142,10 @@ def load(dataset: str) -> Schema:
 
 def of(dataset: str, settings: Mapping[str, Any]) -> Schema:
     """The schema of a dataset that was planned with these settings: a table of scores has its scorer's, whatever its name."""
-    return load(f"{SCORES}/{settings.get('scorer', 'clip')}" if family(dataset) == SCORES else dataset)
+    if family(dataset) not in MAKERS:
+        return load(dataset)
+    setting, otherwise = MAKERS[family(dataset)]
+    return load(f"{family(dataset)}/{settings.get(setting, otherwise)}")
 
 
 def stage_of(dataset: str) -> str:
@@ -158,7 +163,7 @@ def family(dataset: str) -> str:
 def names() -> tuple[str, ...]:
     """All datasets that have a schema, in alphabetical order."""
     house = folder("schemas")
-    found = [("", house), (f"{SCORES}/", house / SCORES)]
+    found = [("", house), *((f"{sides}/", house / sides) for sides in MAKERS)]
     return tuple(
         sorted(
             at + f.name.removesuffix(".yaml") for at, rows in found for f in rows.iterdir() if f.name.endswith(".yaml")

@@ -93,7 +93,7 @@ class Dataset:
     @property
     def schema(self) -> Schema:
         """What its columns, reasons and statuses are; of a table of scores its plan says which scorer's."""
-        planned = schema.family(self.name) == schema.SCORES and self.fs.exists(self.path(PLAN))
+        planned = schema.family(self.name) in schema.MAKERS and self.fs.exists(self.path(PLAN))
         return schema.of(self.name, self._decode(PLAN, Plan).settings if planned else {})
 
     # -- reading

@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from curate import CurateError
-from curate.recipe import Model
 from curate.store import Dataset, nearest
+
+if TYPE_CHECKING:
+    from curate.recipe import Model
 
 FOLDER, HUB, CONFIG = "local-dir:", "hf-hub:", "open_clip_config.json"
 WEIGHTS = "open_clip_model.safetensors"
@@ -48,7 +50,7 @@ class Located:
         return f"sha256:{hashlib.sha256(described.encode()).hexdigest()}"
 
 
-def locate(settings: Model) -> Located:
+def locate(settings: "Model") -> Located:
     """Finds a model's files on this machine. ModelError naming where they were looked for and how to get them."""
     if settings.model.startswith(FOLDER):
         return _in_folder(Path(settings.model.removeprefix(FOLDER)), settings.model)

@@ -42,6 +42,7 @@ def datasets(recipe: Recipe, stage: str) -> list[str]:
         "download": ["images"],
         "score": [f"scores/{name}" for name in recipe.score.names()],
         "dedup": ["duplicates"],
+        "recaption": [f"captions/{name}" for name in recipe.recaption.names()],
         "select": ["selection"],
         "shard": ["shards", *raw],
         "train": [f"runs/{run}" for run in runs],

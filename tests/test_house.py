@@ -81,3 +81,11 @@ def test_job_files_stay_thin():
     for file in (ROOT / "jobs").glob("*.py"):
         limit = 310 if file.name == "engine.py" else 130
         assert len(file.read_text().splitlines()) <= limit, file.name
+
+
+def test_every_captioner_has_settings_and_a_schema_of_its_name():
+    from curate.captions import registry as captioners
+
+    described = {name.removeprefix("captions/") for name in schema.names() if name.startswith("captions/")}
+    kinds = typing.get_args(captioners.AnyCaptioner) or [captioners.AnyCaptioner]
+    assert described == set(captioners.KINDS) == {kind.__struct_config__.tag for kind in kinds}

@@ -10,6 +10,7 @@ from curate.recipe.images import Download
 from curate.recipe.pools import Extract, Labels, Pmc, Source, Table
 from curate.recipe.proving import Evaluate, EvaluationSet, Report, Train
 from curate.recipe.reading import build, load
+from curate.recipe.recaptioning import Recaption
 from curate.recipe.scoring import Model, Score
 from curate.recipe.texts import Balance, Match
 from curate.recipe.tree import STAGES, Recipe
@@ -34,6 +35,7 @@ __all__ = [
     "Name",
     "Pmc",
     "Positive",
+    "Recaption",
     "Recipe",
     "RecipeError",
     "Report",

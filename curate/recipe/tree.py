@@ -4,6 +4,7 @@ from curate.recipe.choosing import Dedup, Select, Shard
 from curate.recipe.images import Download
 from curate.recipe.pools import Extract
 from curate.recipe.proving import Evaluate, Report, Train
+from curate.recipe.recaptioning import Recaption
 from curate.recipe.scoring import Score
 from curate.recipe.texts import Balance, Match
 from curate.scores.settings import PseudoLabels
@@ -22,6 +23,7 @@ class Recipe(Settings, frozen=True, kw_only=True):
     download: Download = Download()
     score: Score = Score()
     dedup: Dedup = Dedup()
+    recaption: Recaption = Recaption()
     select: Select = Select(preset="basic")
     shard: Shard = Shard()
     train: Train = Train()
@@ -33,6 +35,7 @@ class Recipe(Settings, frozen=True, kw_only=True):
 
         # A misspelt rule is said before a crawl is read, not days later when its stage begins.
         resolve(self.select, self.score)
+        self.recaption.check(self.score)
         finders = [scorer.name for scorer in self.score.scorers if scorer.word == "faces"]
         if self.shard.blur_faces is not None and self.shard.blur_faces not in finders:
             raise ValueError(
@@ -58,6 +61,6 @@ class Recipe(Settings, frozen=True, kw_only=True):
 
 
 STAGES = (
-    "extract", "match", "balance", "download", "score", "dedup", "select", "shard", "train", "evaluate", "report",
+    "extract", "match", "balance", "download", "score", "dedup", "recaption", "select", "shard", "train", "evaluate", "report",
 )  # fmt: skip
-"""The road, in order. Recaptioning has its place between dedup and select."""
+"""The road, in order."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from curate.ledger import FAILED, GONE, KEPT
+from curate.ledger import DROPPED, FAILED, GONE, KEPT
 from curate.schema import EMBEDDING, TYPES, Schema
 from curate.scores.contract import REASON, Columns, columns_of
 
@@ -16,13 +16,14 @@ def laid(
     """The scorer's table, a row for each of `uid`.
 
     `live`: indices of the rows that entered; `fit`, bool, one for each of them: those that the answers are about; the others fail
-    as `unfit`. What was not answered, or failed, is null.
+    as `unfit`. A reason that the schema lists under `dropped` drops its row. What was not answered, or failed, is null.
     """
     reason = np.full(len(live), unfit, object)
     reason[fit] = answers.get(REASON)
     good = np.array([word is None for word in reason], bool)
     state, reasons = np.full(len(uid), GONE, object), np.full(len(uid), None, object)
-    state[live] = np.where(good, KEPT, FAILED)
+    out = np.array([DROPPED if word in known.dropped else FAILED for word in reason], object)
+    state[live] = np.where(good, KEPT, out)
     reasons[live] = reason
     # Row -> place among the answers.
     places = np.full(len(uid), -1)

@@ -16,6 +16,7 @@ from curate.images.archive import images_of
 from curate.images.decoding import ImageError, decode
 from curate.ledger import alive
 from curate.recipe import Model
+from curate.schema import Schema
 from curate.scores import registry
 from curate.scores.contract import Columns, Picture, Scorer
 from curate.scores.laying import laid
@@ -47,12 +48,10 @@ class Desk:
     """A scorer at work on a part."""
 
     scorer: Scorer
-    word: str
-    """Which one of `registry.KINDS`."""
-
-    @property
-    def pixels(self) -> bool:
-        return registry.KINDS[self.word].needs == "pixels"
+    pixels: bool
+    """Whether it is shown images."""
+    known: Schema
+    """Of its table."""
 
 
 def score_part(part: str, *, images: Dataset, tasks: Sequence[Task], device: str, threads: int) -> dict[str, Part]:
@@ -63,7 +62,7 @@ def score_part(part: str, *, images: Dataset, tasks: Sequence[Task], device: str
     done = {task.plan.dataset: task.target.committed(part, task.plan.hash) for task in tasks}
     missing = [task for task in tasks if done[task.plan.dataset] is None]
     with ExitStack() as stack:
-        desks = [Desk(loaded(task, device), registry.word(task.settings)) for task in missing]
+        desks = [desk(task, device) for task in missing]
         outs = [_Out(task, part, images, stack) for task in missing]
         pictures = Pictures(images_of(images, part)) if any(desk.pixels for desk in desks) else None
         pool = stack.enter_context(ThreadPoolExecutor(threads, "see"))
@@ -91,6 +90,12 @@ class _Out:
         self._part.write(table)
         if self._beside:
             self._beside.add(table)
+
+
+def desk(task: Task, device: str) -> Desk:
+    """The task's scorer, where it works."""
+    word = registry.word(task.settings)
+    return Desk(loaded(task, device), registry.KINDS[word].needs == "pixels", schema.load(f"{schema.SCORES}/{word}"))
 
 
 def loaded(task: Task, device: str) -> Scorer:
@@ -141,7 +146,7 @@ def score(
         good, answered = found_by[id(desk)] if desk.pixels else (np.ones(len(firsts), bool), {})
         fit, place = good[image_of], np.cumsum(good) - 1
         answers = desk.scorer.score(entered.filter(pa.array(fit, pa.bool_())), answered, place[image_of[fit]])
-        yield laid(rows["uid"], live, fit, answers, schema.load(f"{schema.SCORES}/{desk.word}"))
+        yield laid(rows["uid"], live, fit, answers, desk.known)
 
 
 def _seen(

@@ -24,7 +24,7 @@ def clip(small_run):
 
 def score(rows, pictures, model) -> pa.Table:
     with ThreadPoolExecutor(2) as pool:
-        return next(passing.score(rows, [Desk(ClipScorer(model), "clip")], pictures, pool))
+        return next(passing.score(rows, [Desk(ClipScorer(model), True, schema.load("scores/clip"))], pictures, pool))
 
 
 def rows(*given) -> pa.Table:

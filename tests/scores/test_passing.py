@@ -173,7 +173,10 @@ class Choosy(Scorer):
 
 def test_a_scorer_refuses_rows_and_pictures_for_itself_alone(images):
     rows = images.read_part("part-00000")
-    desks = [Desk(Choosy(), "pixels"), Desk(PixelScorer(Pixels()), "pixels")]
+    desks = [
+        Desk(Choosy(), True, schema.load("scores/pixels")),
+        Desk(PixelScorer(Pixels()), True, schema.load("scores/pixels")),
+    ]
     archive = iter([(name, body(what)) for name, what in LEVELS.items()])
     with ThreadPoolExecutor(2) as pool:
         choosy, plain = passing.score(rows, desks, Pictures(archive), pool)
@@ -195,4 +198,11 @@ def test_a_scorer_refuses_rows_and_pictures_for_itself_alone(images):
 def test_a_tar_that_lacks_an_image_is_damage(images):
     rows = images.read_part("part-00000")
     with ThreadPoolExecutor(2) as pool, pytest.raises(StoreError, match="image b is not in its part's tar"):
-        list(passing.score(rows, [Desk(PixelScorer(Pixels()), "pixels")], Pictures(iter([("a", body(None))])), pool))
+        list(
+            passing.score(
+                rows,
+                [Desk(PixelScorer(Pixels()), True, schema.load("scores/pixels"))],
+                Pictures(iter([("a", body(None))])),
+                pool,
+            )
+        )

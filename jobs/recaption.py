@@ -1,0 +1,80 @@
+"""recaption: texts beside the alt text, one side table `captions/<name>` for each captioner of the recipe, in their order.
+
+python jobs/recaption.py -c recipe.yaml -w workdirs/mine
+"""
+
+import jobs  # noqa: F401 - before all others, see there
+
+# isort: split
+from collections import Counter
+from functools import partial
+
+import msgspec
+
+from curate.backends import registry as backends
+from curate.backends.settings import Backend
+from curate.captions import registry
+from curate.captions.making import Made, Task, caption_part
+from curate.captions.settings import Captioner
+from curate.images import generations
+from curate.store import Part
+from jobs import engine
+
+
+def run(run: engine.Run) -> None:
+    for settings in run.recipe.recaption.captioners:
+        make(run, settings, run.recipe.recaption.backend_of(settings))
+
+
+def make(run: engine.Run, settings: Captioner, backend: Backend | None) -> None:
+    """Makes the table of one captioner."""
+    recipe, images = run.recipe, generations.newest(run.workdir)
+    identity = registry.identity(settings, backend) | {"seed": recipe.seed}
+    sources = [f"captions/{name}" for name in settings.captions_of()] + [f"scores/{name}" for name in settings.models()]
+    plan = run.plan(f"captions/{settings.name}", identity, [images.name, "duplicates", *sources], images.part_names())
+    task = Task(
+        settings=settings,
+        backend=backend,
+        images=images,
+        target=run.dataset(plan.dataset),
+        plan=plan,
+        seed=recipe.seed,
+        device=recipe.recaption.device,
+        threads=recipe.recaption.threads,
+        max_pixels=recipe.download.max_pixels,
+        answers=recipe.recaption.cache or f"{run.workdir}/answers",
+    )
+
+    def launch(missing: list[str]) -> list[Part]:
+        gpus = gpus_each(run.engines, recipe.recaption.device, settings, backend)
+        work = partial(caption_part, task=task)
+        answers = engine.ray_map(run.engines, work, missing, workers=recipe.recaption.workers, gpus=gpus)
+        made = [msgspec.convert(answer, Made) for answer in answers]
+        if backend is not None:
+            print(account(plan.dataset, backend, made), flush=True)
+        return [one.part for one in made]
+
+    run.make(plan, launch)
+
+
+def account(dataset: str, backend: Backend, made: list[Made]) -> str:
+    """What was asked now: one line for people."""
+    counts: Counter[str] = Counter()
+    for one in made:
+        counts.update(one.counts)
+    cost = backends.cost(backend, counts["prompt_tokens"], counts["completion_tokens"])
+    return (
+        f"{dataset}: asked {backend.name} {counts['asked']:,} times ({counts['known']:,} were known): "
+        f"{counts['prompt_tokens']:,} tokens in, {counts['completion_tokens']:,} out"
+        + (f", cost {cost:,.2f}" if cost else "")
+    )
+
+
+def gpus_each(engines: engine.Engines, device: str, settings: Captioner, backend: Backend | None) -> float:
+    """GPUs that a worker holds: one where a model can use it, the cluster has any and the recipe does not say `cpu`."""
+    models = registry.kind(settings).on_device or (backend is not None and backends.kind(backend).on_device)
+    return 1.0 if models and device != "cpu" and engines.ray().cluster_resources().get("GPU", 0) else 0.0
+
+
+if __name__ == "__main__":
+    engine.main(run)

@@ -1,0 +1,52 @@
+"""A chat endpoint on loopback that speaks OpenAI's protocol, and says what it is told to: hostile things too."""
+
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+def says(text, finish="stop", prompt=10, completion=5) -> tuple[int, dict, bytes]:
+    """The status, headers and body of a good answer."""
+    choice = {"message": {"role": "assistant", "content": text}, "finish_reason": finish}
+    usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    return 200, {}, json.dumps({"choices": [choice], "usage": usage}).encode()
+
+
+@contextmanager
+def endpoint(answer):
+    """`answer`: a parsed request and how many came before it -> status, headers, body; or None: the connection is cut. Yields (URL, requests)."""
+    seen, lock = [], threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            with lock:
+                seen.append(request)
+                count = len(seen)
+            said = answer(request, count)
+            if said is None:
+                self.close_connection = True
+                return
+            status, headers, body = said
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1", seen
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
