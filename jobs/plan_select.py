@@ -29,7 +29,7 @@ def plan(run: engine.Run, grids: Sequence[str]) -> dict[str, Any]:
 
     Quotas are left out: what they drop depends on what the other rules have kept.
     """
-    every = resolving.resolve(run.recipe.select, run.recipe.score)
+    every = resolving.resolve(run.recipe.select, run.recipe.score, run.recipe.recaption)
     rules = [rule for rule in every if rule.rule != "quota"]
     wanted = [planning.asked(words, rules) for words in grids] or planning.usual(rules)
     points = planning.opened(rules, wanted)

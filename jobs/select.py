@@ -25,7 +25,7 @@ from jobs.quotas import made
 
 def run(run: engine.Run) -> None:
     settings = run.recipe.select
-    rules = resolving.resolve(settings, run.recipe.score)
+    rules = resolving.resolve(settings, run.recipe.score, run.recipe.recaption)
     inputs = counting.inputs(run, rules)
     target = run.dataset("selection")
     sources = [data.name for data, _ in inputs.values()]

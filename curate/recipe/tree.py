@@ -34,7 +34,7 @@ class Recipe(Settings, frozen=True, kw_only=True):
         from curate.selection.resolving import resolve
 
         # A misspelt rule is said before a crawl is read, not days later when its stage begins.
-        resolve(self.select, self.score)
+        resolve(self.select, self.score, self.recaption)
         self.recaption.check(self.score)
         finders = [scorer.name for scorer in self.score.scorers if scorer.word == "faces"]
         if self.shard.blur_faces is not None and self.shard.blur_faces not in finders:

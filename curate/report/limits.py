@@ -43,7 +43,7 @@ def settled(workdir: str, recipe: Recipe) -> list[Rule]:
     """The selection's rules: as select settled them, where it has run (a top fraction is a threshold then)."""
     manifest = Dataset(workdir, "selection").manifest()
     if manifest is None or "rules" not in manifest.extra:
-        return list(resolve(recipe.select, recipe.score))
+        return list(resolve(recipe.select, recipe.score, recipe.recaption))
     return msgspec.convert(manifest.extra["rules"], list[Rule])
 
 

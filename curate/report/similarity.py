@@ -28,7 +28,7 @@ def similarity(workdir: str, recipe: Recipe) -> list[dict[str, Any]]:
 
 def settled(workdir: str, recipe: Recipe) -> list[Rule]:
     """The selection's rules: as select settled them, where it has run (a top fraction is a threshold then)."""
-    means = list(resolve(recipe.select, recipe.score))
+    means = list(resolve(recipe.select, recipe.score, recipe.recaption))
     manifest = Dataset(workdir, "selection").manifest()
     return means if manifest is None else means + msgspec.convert(manifest.extra.get("rules", []), list[Rule])
 

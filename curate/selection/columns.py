@@ -1,7 +1,7 @@
-"""Columns that rules name: of `images`, of `duplicates`, of any score, and those that follow from them.
+"""Columns that rules name: of `images`, of `duplicates`, of any score or captions, and those that follow from them.
 
-`<dataset>.<column>`; a score's dataset is its name (`clip.similarity_score` stands in `scores/clip`), a bare name means `images`.
-Nothing here knows a scorer: a column is what its file says it is.
+`<dataset>.<column>`; a score's dataset is its name (`clip.similarity_score` stands in `scores/clip`), captions are written whole
+(`captions/seen.best_similarity`), a bare name means `images`. Nothing here knows a scorer: a column is what its file says it is.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,13 +12,34 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate import schema
-from curate.recipe import Model, RecipeError, Score, Value
+from curate.recipe import Model, Recaption, RecipeError, Score, Value
 from curate.store import nearest
 from curate.texts import arrays
 
 SCORES_PREFIX = "scores/"
 ALIGNED = ("images", "duplicates")
-"""Besides the scores, what has the rows of `images`."""
+"""Besides scores and captions, what has the rows of `images`."""
+
+
+class Sides(NamedTuple):
+    """The side tables that a recipe makes."""
+
+    models: tuple[str, ...]
+    """Names in score.models, in order."""
+    tables: Mapping[str, str]
+    """Dataset -> its schema's name."""
+
+    @classmethod
+    def of(cls, score: Score, recaption: Recaption) -> "Sides":
+        scores = {one.name: "clip" if isinstance(one, Model) else one.word for one in score.all()}
+        captions = {one.name: one.word for one in recaption.captioners}
+        tables = {SCORES_PREFIX + name: SCORES_PREFIX + word for name, word in scores.items()}
+        tables |= {f"{schema.CAPTIONS}/{name}": f"{schema.CAPTIONS}/{word}" for name, word in captions.items()}
+        return cls(tuple(model.name for model in score.models), tables)
+
+    def names(self) -> list[str]:
+        """What may stand before the dot of a column's name."""
+        return [name.removeprefix(SCORES_PREFIX) for name in self.tables]
 
 
 class Derived(NamedTuple):
@@ -70,7 +91,7 @@ class Reference(NamedTuple):
     """A column's place."""
 
     dataset: str
-    """`images`, `duplicates` or `scores/<name>`."""
+    """`images`, `duplicates`, `scores/<name>` or `captions/<name>`."""
     column: str
 
     @property
@@ -85,23 +106,23 @@ def parse(name: str) -> Reference:
     dataset, dot, column = name.partition(".")
     if not dot:
         return Reference("images", name)
-    return Reference(dataset if dataset in ALIGNED else SCORES_PREFIX + dataset, column)
+    return Reference(dataset if dataset in ALIGNED or "/" in dataset else SCORES_PREFIX + dataset, column)
 
 
-def type_of(name: str, score: Score, where: str) -> str:
+def type_of(name: str, sides: Sides, where: str) -> str:
     """The type of a rule's column, as `schemas/` writes it. RecipeError when it is in no dataset that the recipe makes, or not in that
     one, or of a type that rules do not compare."""
     dataset, column = parse(name)
-    made = {SCORES_PREFIX + one.name: "clip" if isinstance(one, Model) else one.word for one in score.all()}
     if dataset in ALIGNED:
         known = schema.load(dataset)
-    elif dataset in made:
-        known = schema.load(SCORES_PREFIX + made[dataset])
+    elif dataset in sides.tables:
+        known = schema.load(sides.tables[dataset])
     else:
-        scorer = dataset.removeprefix(SCORES_PREFIX)
+        side = dataset.removeprefix(SCORES_PREFIX)
+        stage = "recaption" if schema.family(dataset) == schema.CAPTIONS else "score"
         raise RecipeError(
-            f"{where}: the column {name!r} wants the side table {dataset}, and the recipe makes none: add {scorer!r} under "
-            f"`score`, or name another: {nearest(scorer, [*ALIGNED, *score.names()])}"
+            f"{where}: the column {name!r} wants the side table {dataset}, and the recipe makes none: add {side!r} under "
+            f"`{stage}`, or name another: {nearest(side, [*ALIGNED, *sides.names()])}"
         )
     if dataset == "images" and column in DERIVED:
         return DERIVED[column].type
@@ -116,15 +137,15 @@ def type_of(name: str, score: Score, where: str) -> str:
     return kind
 
 
-def check_number(name: str, score: Score, where: str) -> None:
+def check_number(name: str, sides: Sides, where: str) -> None:
     """RecipeError for a column that is no number or truth value, as for `type_of`."""
-    if type_of(name, score, where) == "string":
+    if type_of(name, sides, where) == "string":
         raise RecipeError(f"{where}: {name} is a string; compare it with the rule `among`")
 
 
-def check_values(name: str, values: Sequence[Value], score: Score, where: str) -> None:
+def check_values(name: str, values: Sequence[Value], sides: Sides, where: str) -> None:
     """RecipeError for a value that the column can never have, as for `type_of`."""
-    kind = type_of(name, score, where)
+    kind = type_of(name, sides, where)
     wanted = {"string": str, "bool": bool}.get(kind, int)
     for value in values:
         if type(value) is not wanted:

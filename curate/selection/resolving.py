@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from msgspec.structs import fields as fields_of
 from msgspec.structs import replace
 
-from curate.recipe import Branch, RecipeError, Rule, Score, Select
+from curate.recipe import Branch, Recaption, RecipeError, Rule, Score, Select
 from curate.selection import columns
+from curate.selection.columns import Sides
 from curate.selection.judging import branch_name
 from curate.selection.presets import PRESETS
 from curate.selection.rules import LIMITS, RULES, SETS, check, column_of, named
@@ -15,7 +16,7 @@ from curate.store import nearest
 SIGNS = {"min": ">=", "max": "<=", "above": ">", "below": "<"}
 
 
-def resolve(select: Select, score: Score) -> tuple[Rule, ...]:
+def resolve(select: Select, score: Score, recaption: Recaption | None = None) -> tuple[Rule, ...]:
     """The rules that a recipe means, in order, each with its model and its label.
 
     A rule of the recipe replaces the preset's rule of the same name (and column) in its place; others follow. A rule that compares
@@ -23,8 +24,9 @@ def resolve(select: Select, score: Score) -> tuple[Rule, ...]:
     itself. Raises RecipeError for an unknown preset, rule, model or column, a limit that is missing or not used, a quota in a
     branch, and a rule that stands twice.
     """
+    sides = columns.Sides.of(score, recaption or Recaption())
     found: list[Rule] = []
-    for limits in _opened(select.preset, select.rules, select, score, "select"):
+    for limits in _opened(select.preset, select.rules, select, sides, "select"):
         labels = [one.label for one in found]
         if limits.label in labels:
             # Two presets side by side may have rules of one name: equal ones are one, others are told apart by their limits.
@@ -38,7 +40,7 @@ def resolve(select: Select, score: Score) -> tuple[Rule, ...]:
 
 
 def _opened(
-    preset: str | None, own: Sequence[Rule], select: Select, score: Score, where: str, inside: bool = False
+    preset: str | None, own: Sequence[Rule], select: Select, sides: Sides, where: str, inside: bool = False
 ) -> Iterator[Rule]:
     if preset is not None and preset not in PRESETS:
         raise RecipeError(f"{where}.preset: no preset {preset!r}: {nearest(preset, list(PRESETS))}")
@@ -51,9 +53,9 @@ def _opened(
             )
         if limits.rule == "all":
             for branch in limits.branches:
-                yield from _opened(branch.preset, branch.rules, select, score, where, inside)
+                yield from _opened(branch.preset, branch.rules, select, sides, where, inside)
         else:
-            yield _complete(limits, select, score, where)
+            yield _complete(limits, select, sides, where)
 
 
 def _merged(preset: str | None, own: Sequence[Rule], where: str) -> list[Rule]:
@@ -75,37 +77,37 @@ def _key(limits: Rule) -> tuple[str, ...]:
     return (limits.rule, repr(limits.where), limits.column or "", repr(limits.branches))
 
 
-def _complete(limits: Rule, select: Select, score: Score, where: str) -> Rule:
+def _complete(limits: Rule, select: Select, sides: Sides, where: str) -> Rule:
     kind = check(limits, f"{where}.rules")
     changes: dict = {}
     if limits.rule in SETS:
         changes["branches"] = tuple(
-            Branch(preset=branch.preset, rules=tuple(_opened(branch.preset, branch.rules, select, score, where, True)))
+            Branch(preset=branch.preset, rules=tuple(_opened(branch.preset, branch.rules, select, sides, where, True)))
             for branch in limits.branches
         )
     if "model" in kind.takes:
-        changes["model"] = _model(limits, select, score, f"{where}.rules: {limits.rule}")
+        changes["model"] = _model(limits, select, sides, f"{where}.rules: {limits.rule}")
     if limits.column is not None:
         changes["column"] = limits.column.replace("{clusters}", select.clusters)
     done = replace(limits, **changes)
-    several = f" {done.model}" if done.model and len(score.models) > 1 else ""
+    several = f" {done.model}" if done.model and len(sides.models) > 1 else ""
     done = replace(done, label=limits.label or describe(done) + several)
-    _check_columns(done, score, f"{where}.rules: {done.label}")
+    _check_columns(done, sides, f"{where}.rules: {done.label}")
     return done
 
 
-def _check_columns(limits: Rule, score: Score, where: str) -> None:
+def _check_columns(limits: Rule, sides: Sides, where: str) -> None:
     """RecipeError for a column that is not there, or has another type than the rule compares."""
     for name, numeric in [] if limits.rule in SETS else named(limits):
-        (columns.check_number if numeric else columns.type_of)(name, score, where)
+        (columns.check_number if numeric else columns.type_of)(name, sides, where)
     if limits.values or limits.languages:
-        columns.check_values(column_of(limits), limits.values or limits.languages, score, where)
+        columns.check_values(column_of(limits), limits.values or limits.languages, sides, where)
     for name, values in limits.where.items():
-        columns.check_values(name, values if isinstance(values, tuple) else (values,), score, where)
+        columns.check_values(name, values if isinstance(values, tuple) else (values,), sides, where)
 
 
-def _model(limits: Rule, select: Select, score: Score, where: str) -> str:
-    models = [model.name for model in score.models]
+def _model(limits: Rule, select: Select, sides: Sides, where: str) -> str:
+    models = list(sides.models)
     model = limits.model or select.model
     if model is not None and model not in models:
         raise RecipeError(f"{where}: model {model!r} is not in score.models: {nearest(model, models)}")
