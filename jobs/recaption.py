@@ -29,12 +29,14 @@ def run(run: engine.Run) -> None:
 def make(run: engine.Run, settings: Captioner, backend: Backend | None) -> None:
     """Makes the table of one captioner."""
     recipe, images = run.recipe, generations.newest(run.workdir)
-    identity = registry.identity(settings, backend) | {"seed": recipe.seed}
+    models = [model for name in settings.models() for model in recipe.score.models if model.name == name]
+    identity = registry.identity(settings, backend, models) | {"seed": recipe.seed}
     sources = [f"captions/{name}" for name in settings.captions_of()] + [f"scores/{name}" for name in settings.models()]
     plan = run.plan(f"captions/{settings.name}", identity, [images.name, "duplicates", *sources], images.part_names())
     task = Task(
         settings=settings,
         backend=backend,
+        models=tuple(models),
         images=images,
         target=run.dataset(plan.dataset),
         plan=plan,

@@ -82,8 +82,9 @@ class Kind:
     needs: Literal["requests", "pixels", "rows"]
     """`requests`: an Asking; the others are Computing: of pixels, or of rows alone."""
     load: Callable[..., Any]
-    """(settings, device, identity that was planned with) -> the captioner, ready; as for scorers. An Asking needs no backend to be made: it
-    is handed the answers."""
+    """(settings, device, identity that was planned with, and each Model that `settings.models()` names) -> the captioner, ready; as for
+    scorers. The revision of a model that was planned with is `identity["models"][name]["revision"]`. An Asking needs no backend to be made:
+    it is handed the answers."""
     identity: Callable[[Any], dict[str, Any]] = lambda settings: settings.identity()
     """What the manifest says besides the backend's own: settings, prompts, banks of examples, of a model its revision."""
     on_device: bool = False

@@ -23,6 +23,7 @@ from curate.captions.settings import Captioner
 from curate.images.archive import images_of
 from curate.ledger import GONE, KEPT
 from curate.parts import Inputs
+from curate.recipe import Model
 from curate.schema import Schema
 from curate.scores import passing
 from curate.store import Dataset, Part, Plan
@@ -34,6 +35,8 @@ class Task:
 
     settings: Captioner
     backend: BackendSettings | None
+    models: tuple[Model, ...]
+    """Those of the recipe that the captioner names, in its order."""
     images: Dataset
     target: Dataset
     plan: Plan
@@ -55,7 +58,7 @@ class Made(msgspec.Struct, frozen=True):
 def caption_part(part: str, *, task: Task) -> Made:
     """Makes a part of the task's table."""
     kind = registry.kind(task.settings)
-    captioner = kind.load(task.settings, task.device, task.plan.settings)
+    captioner = kind.load(task.settings, task.device, task.plan.settings, *task.models)
     reads: Reads = captioner.reads if kind.needs == "requests" else captioner.tables | {"images": captioner.reads}
     inputs = inputs_of(task, reads)
     counts = Counts()

@@ -17,13 +17,15 @@ def own(small_workdir, tmp_path) -> str:
     return str(tmp_path / "w")
 
 
-def task_of(workdir: str, backends, captioner, **more) -> Task:
-    """The task of one captioner, given as a recipe gives it."""
-    plain = {"name": "t", "extract": {"inputs": ["x"]}, "recaption": {"backends": backends, "captioners": [captioner]}}
-    told = recipe.build(plain).recaption
-    settings = told.captioners[0]
+def task_of(workdir: str, backends, *captioners, models=(), **more) -> Task:
+    """The task of the last of some captioners, given as a recipe gives them; `models`: items of score.models."""
+    plain = {"name": "t", "extract": {"inputs": ["x"]}, "recaption": {"backends": backends, "captioners": captioners}}
+    whole = recipe.build(plain | {"score": {"models": models}})
+    told = whole.recaption
+    settings = told.captioners[-1]
+    named = tuple(model for name in settings.models() for model in whole.score.models if model.name == name)
     backend, images = told.backend_of(settings), Dataset(workdir, "images")
-    identity = registry.identity(settings, backend) | {"seed": 0}
+    identity = registry.identity(settings, backend, named) | {"seed": 0}
     name = f"captions/{settings.name}"
     plan = Plan(dataset=name, stage="recaption", settings=identity, inputs={}, parts=tuple(images.part_names()))
     known = {
@@ -33,7 +35,7 @@ def task_of(workdir: str, backends, captioner, **more) -> Task:
         "max_pixels": 50_000_000,
         "answers": str(Path(workdir, "answers")),
     }
-    return Task(settings, backend, images, Dataset(workdir, name), plan, **known | more)
+    return Task(settings, backend, named, images, Dataset(workdir, name), plan, **known | more)
 
 
 def captioned(task: Task) -> tuple[pa.Table, list[Made]]:
