@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from curate.ledger import Ledger
 from curate.recipe import Recipe
 from curate.store import Dataset, Manifest, Part, Plan
 from jobs import errors, java
+from jobs.actors import Actors
 
 LOG4J = Path(__file__).resolve().parent / "log4j2.properties"
 WARM, WARM_ALWAYS = "CURATE_WARM", "match"
@@ -42,6 +44,7 @@ class Engines:
     _spark: Any = None
     _ray: Any = None
     _ours: list[str] = field(default_factory=list)
+    _actors: Actors | None = None
 
     def spark(self) -> Any:
         if self._spark is None:
@@ -54,6 +57,15 @@ class Engines:
             self._ray, started = _attach_ray()
             self._ours += ["ray"] * started
         return self._ray
+
+    @contextmanager
+    def same_actors(self) -> Iterator[None]:
+        """Inside, `ray_map` goes on with the actors of the call before, so that many short steps load a library and a model once."""
+        self._actors = Actors()
+        try:
+            yield
+        finally:
+            self._actors = None
 
     def stop(self) -> None:
         if "spark" in self._ours:
@@ -248,14 +260,11 @@ def ray_map(
     ray = engines.ray()
     from ray.util import ActorPool
 
-    class Worker:
-        def run(self, item: str) -> bytes:
-            return msgspec.json.encode(function(item))
-
-    # Half a core each, so that actors never hold every core and starve the tasks that feed them.
-    actor = ray.remote(num_cpus=0.5, num_gpus=gpus, max_restarts=3, max_task_retries=3)(Worker)
-    pool = ActorPool([actor.remote() for _ in range(min(workers, len(items)))])
-    return [msgspec.json.decode(answer) for answer in pool.map(lambda actor, item: actor.run.remote(item), items)]
+    crew = (engines._actors or Actors()).take(ray, min(workers, len(items)), gpus)
+    work = ray.put(function)
+    # The reference inside a list is not resolved at each call: an actor unpickles a function once.
+    answers = ActorPool(crew).map(lambda actor, item: actor.run.remote([work], item), items)
+    return [msgspec.json.decode(answer) for answer in answers]
 
 
 def ray_parts(

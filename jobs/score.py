@@ -33,13 +33,14 @@ def run(run: engine.Run) -> None:
             identity["npz"] = beside
         plan = run.plan(f"scores/{settings.name}", identity, [images.name], images.part_names())
         tasks.append(Task(settings, run.dataset(plan.dataset), plan, beside, model))
-    for needs in ("pixels", "texts"):
-        make(run, [task for task in tasks if registry.kind(task.settings).needs == needs])
-    for settings in score.scorers:
-        if isinstance(settings, OfPool):
-            deriving.make(run, settings, images)
-        elif isinstance(settings, OfEmbeddings):
-            from_embeddings(run, settings)
+    with run.engines.same_actors():
+        for needs in ("pixels", "texts"):
+            make(run, [task for task in tasks if registry.kind(task.settings).needs == needs])
+        for settings in score.scorers:
+            if isinstance(settings, OfPool):
+                deriving.make(run, settings, images)
+            elif isinstance(settings, OfEmbeddings):
+                from_embeddings(run, settings)
 
 
 def from_embeddings(run: engine.Run, settings: OfEmbeddings) -> None:

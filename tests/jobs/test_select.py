@@ -69,7 +69,7 @@ def datasets(workdir: Path, commit, parts: int = PARTS) -> list[dict]:
 
 
 def run_over(workdir, engines, *overrides: str) -> Dataset:
-    select.run(engine.Run(recipe.load("demo", overrides), str(workdir), engines))
+    select.run(engine.Run(recipe.load("demo", ["select.why=first", *overrides]), str(workdir), engines))
     return Dataset(str(workdir), "selection")
 
 
