@@ -9,8 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from curate.recipe import Model
-from curate.weights import CONFIG, FOLDER, ModelError, read_json, sha256
+from curate.weights import CONFIG, FOLDER, Model, ModelError, read_json, sha256
 
 KINDS = ("clip", "siglip")
 """`model_type` in config.json of what is known to work."""

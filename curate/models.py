@@ -14,9 +14,8 @@ import numpy as np
 from PIL import Image
 
 from curate import hugging
-from curate.recipe import Model
 from curate.text_tower import TextTower
-from curate.weights import FOLDER, Located, ModelError, locate
+from curate.weights import FOLDER, Located, Model, ModelError, locate
 
 CHARACTERS_PER_TOKEN = 16
 """Texts are cut to this many characters for each token of the context. No text of words reaches it, and a word of

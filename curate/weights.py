@@ -12,13 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, Literal
 
 from curate import CurateError
+from curate.settings import Count, Name, Settings
 from curate.store import Dataset, nearest
-
-if TYPE_CHECKING:
-    from curate.recipe import Model
 
 FOLDER, HUB, CONFIG = "local-dir:", "hf-hub:", "open_clip_config.json"
 WEIGHTS = "open_clip_model.safetensors"
@@ -27,6 +25,21 @@ WEIGHTS = "open_clip_model.safetensors"
 
 class ModelError(CurateError, RuntimeError):
     """A model that is not here, or cannot be used as asked; the message says what to do."""
+
+
+class Model(Settings, frozen=True, kw_only=True):
+    """A CLIP-like model: a name that open_clip knows with a tag or checkpoint, or a folder with model and tokenizer."""
+
+    runtime: ClassVar[tuple[str, ...]] = ("batch_size",)
+
+    name: Name
+    model: str
+    """open_clip's name (`ViT-B-32`), or `local-dir:PATH` of a folder with `open_clip_config.json` and weights, or of a CLIP or SigLIP as
+    transformers saves it (`config.json`, `model.safetensors`)."""
+    pretrained: str | None = None
+    """open_clip's tag (`openai`), or the path of a checkpoint."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    batch_size: Count = 256
 
 
 @dataclass(frozen=True)
@@ -50,7 +63,7 @@ class Located:
         return f"sha256:{hashlib.sha256(described.encode()).hexdigest()}"
 
 
-def locate(settings: "Model") -> Located:
+def locate(settings: Model) -> Located:
     """Finds a model's files on this machine. ModelError naming where they were looked for and how to get them."""
     if settings.model.startswith(FOLDER):
         return _in_folder(Path(settings.model.removeprefix(FOLDER)), settings.model)

@@ -6,13 +6,14 @@ python jobs/shard.py -c recipe.yaml -w workdirs/mine
 import jobs  # noqa: F401 - before all others, see there
 
 # isort: split
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import msgspec
 
 from curate.parts import Inputs
-from curate.shards import balance, samples, writing
+from curate.shards import balance, captions, samples, writing
 from curate.shards.card import card, warnings_for
 from curate.store import Dataset, Part, Plan
 from jobs import engine
@@ -36,11 +37,14 @@ def make_set(run: engine.Run, kind: str) -> None:
     recipe = run.recipe
     name, members = SETS[kind]
     models = [model.name for model in recipe.score.models]
-    inputs = samples.table_inputs(run.workdir, models, recipe.shard.blur_faces)
+    texts = captions.Texts.of(recipe, kind == "curated")
+    inputs = samples.table_inputs(run.workdir, models, recipe.shard.blur_faces, texts)
     sources = [data.name for data, _ in inputs.values()]
     policy = samples.policy_for(recipe.shard.text, kind == "curated", models)
     choose = samples.chooser(policy, recipe.seed, models[0] if models else None)
     settings = recipe.shard.identity() | {"text": policy, "seed": recipe.seed, "set": kind}
+    if kind == "curated":
+        settings["carried"] = list(texts.captioners)
     target = run.dataset(name)
     done = target.manifest()
     before = run.plan(name, settings, sources, [part.name for part in done.parts] if done else [])
@@ -48,7 +52,16 @@ def make_set(run: engine.Run, kind: str) -> None:
     plan = run.plan(name, settings, sources, list(cut)) if cut else before
 
     def launch(missing: list[str]) -> list[Part]:
-        write = partial(write_shard, cut=cut, inputs=inputs, members=members, choose=choose, target=target, plan=plan)
+        write = partial(
+            write_shard,
+            cut=cut,
+            inputs=inputs,
+            members=members,
+            choose=choose,
+            target=target,
+            plan=plan,
+            texts=weighed(run, texts),
+        )
         return engine.ray_parts(run.engines, write, missing, workers=recipe.shard.workers)
 
     def finish() -> dict[str, Any]:
@@ -61,6 +74,18 @@ def make_set(run: engine.Run, kind: str) -> None:
         return {"warnings": warnings, "balance": msgspec.to_builtins(record)}
 
     run.make(plan, launch, finish)
+
+
+def weighed(run: engine.Run, texts: captions.Texts) -> captions.Texts:
+    """The texts of a set with the means that its policy weighs by, if it does: one pass over a table of consistency."""
+    name = captions.weighs(texts.policy)
+    if name is None:
+        return texts
+    table = run.dataset(f"captions/{name}")
+    sums = engine.ray_map(
+        run.engines, partial(captions.summed, table=table), table.part_names(), workers=run.recipe.shard.workers
+    )
+    return replace(texts, means=captions.means_of([msgspec.convert(one, captions.Sums) for one in sums]))
 
 
 def balanced_online(run: engine.Run) -> bool:
@@ -86,13 +111,14 @@ def write_shard(
     choose,
     target: Dataset,
     plan: Plan,
+    texts: captions.Texts,
 ) -> Part:
     """One shard from its slices of the parts; runs in a worker."""
     from itertools import islice
 
     def slices():
         for part, first, size in cut[shard]:
-            yield from islice(samples.samples_of(part, inputs, members, choose), first, first + size)
+            yield from islice(samples.samples_of(part, inputs, members, choose, texts), first, first + size)
 
     return writing.write_shard(shard, slices(), target, plan)
 

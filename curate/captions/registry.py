@@ -4,21 +4,21 @@ A new captioner is a file here with its settings and its KIND, its columns in `s
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from curate import models as clips
 from curate.backends import registry as backends
 from curate.backends.settings import Backend
-from curate.captions import describe
+from curate.captions import consistency, describe
 from curate.captions.contract import Kind
 from curate.captions.settings import Captioner
-
-if TYPE_CHECKING:
-    from curate.recipe import Model
+from curate.weights import Model
 
 KINDS: dict[str, Kind] = {
+    "consistency": consistency.KIND,
     "describe": describe.KIND,
 }
-AnyCaptioner = describe.Describe
+AnyCaptioner = describe.Describe | consistency.Consistency
 """Settings of any of them; a union."""
 
 
@@ -26,13 +26,11 @@ def kind(settings: Captioner) -> Kind:
     return KINDS[settings.word]
 
 
-def identity(settings: Captioner, backend: Backend | None, models: "Sequence[Model]" = ()) -> dict[str, Any]:
+def identity(settings: Captioner, backend: Backend | None, models: Sequence[Model] = ()) -> dict[str, Any]:
     """What the manifest of a table of captions says of the captioner, of the backend that it asks, and of the models that it names."""
     known: dict[str, Any] = {"captioner": settings.word} | kind(settings).identity(settings)
     if backend is not None:
         known["asks"] = backends.kind(backend).identity(backend)
     if models:
-        from curate import models as clips
-
         known["models"] = {model.name: clips.identity(model) for model in models}
     return known

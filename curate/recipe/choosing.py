@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 
 from curate.settings import Count, Limit, Name, Settings, Share
+from curate.shards.policies import Alt, AnyPolicy
 
 
 class Dedup(Settings, frozen=True, kw_only=True):
@@ -132,6 +133,8 @@ class Shard(Settings, frozen=True, kw_only=True):
     text: Literal["first", "best", "draw"] = "best"
     """Which of an image's selected texts goes into `.txt`: the first by uid, the most similar (without score.models the first), or one drawn by
     hash."""
+    captions: AnyPolicy = Alt()
+    """With which odds the alt text and its captions stand for a pair (`{policy: uniform}`); see `curate.shards.policies`."""
     blur_faces: Name | None = None
     """Name of a scorer `faces` of score.scorers: what it found is blurred, with DataComp's margins, and such images are packed anew."""
     workers: Count = 2

@@ -1,25 +1,11 @@
 """Which models and scorers say something of a pair."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from curate.scores.settings import AnyScorer, OfModel, Scorer
-from curate.settings import Count, Name, Settings
+from curate.settings import Count, Settings
 from curate.store import nearest
-
-
-class Model(Settings, frozen=True, kw_only=True):
-    """A CLIP-like model: a name that open_clip knows with a tag or checkpoint, or a folder with model and tokenizer."""
-
-    runtime: ClassVar[tuple[str, ...]] = ("batch_size",)
-
-    name: Name
-    model: str
-    """open_clip's name (`ViT-B-32`), or `local-dir:PATH` of a folder with `open_clip_config.json` and weights, or of a CLIP or SigLIP as
-    transformers saves it (`config.json`, `model.safetensors`)."""
-    pretrained: str | None = None
-    """open_clip's tag (`openai`), or the path of a checkpoint."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    batch_size: Count = 256
+from curate.weights import Model
 
 
 class Score(Settings, frozen=True, kw_only=True):

@@ -36,6 +36,7 @@ class Recipe(Settings, frozen=True, kw_only=True):
         # A misspelt rule is said before a crawl is read, not days later when its stage begins.
         resolve(self.select, self.score, self.recaption)
         self.recaption.check(self.score)
+        self._check_captions()
         finders = [scorer.name for scorer in self.score.scorers if scorer.word == "faces"]
         if self.shard.blur_faces is not None and self.shard.blur_faces not in finders:
             raise ValueError(
@@ -58,6 +59,19 @@ class Recipe(Settings, frozen=True, kw_only=True):
                 "train.online_balance draws from all matched pairs, and balance.online is false: they would be drawn twice. "
                 "Set balance.online to true, or train.online_balance to false"
             )
+
+    def _check_captions(self) -> None:
+        """ValueError for a text policy that names a captioner which the recipe has not, or not of the kind that it needs."""
+        words = {one.name: one.word for one in self.recaption.captioners}
+        policy = self.shard.captions
+        for names, kind in ((policy.reads(), None), (policy.weighed_by(), "consistency")):
+            fit = [name for name, word in words.items() if kind in (None, word)]
+            for name in names:
+                if name not in fit:
+                    hint = nearest(name, fit) if fit else "there are none"
+                    raise ValueError(
+                        f"shard.captions: no captioner{f' {kind}' if kind else ''} is called {name!r}: {hint}"
+                    )
 
 
 STAGES = (

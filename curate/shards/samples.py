@@ -14,7 +14,9 @@ from curate.images import generations
 from curate.images.archive import images_of
 from curate.ledger import KEPT
 from curate.parts import Inputs, zipped
+from curate.shards.captions import Texts
 from curate.shards.matched import SIDES, aligned, with_matches
+from curate.shards.policies import ALT
 from curate.store import Dataset
 
 Policy = Literal["first", "best", "draw"]
@@ -25,6 +27,7 @@ CARRIED = ("uid", "image_uid", "url", "text", "lang", "page_url", "sha256", "wid
 """Columns of `images` that a sample's json carries."""
 
 
+NO_CAPTIONS = Texts()
 FACES = "face_bboxes"
 """Of a sample whose faces are to be blurred: where they are; null where nobody could look."""
 
@@ -37,6 +40,10 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     chosen: dict[str, Any]
     data: bytes | None
     """Bytes as fetched; None when they are not in the archive."""
+    text: str | None = None
+    """What stands in `.txt`: one of the chosen row's captions, or its alt text; None means the alt text."""
+    source: str = ALT
+    """`alt`, or the captioner."""
 
 
 def curated(*, selection: pa.Table, **_: pa.Table) -> pa.ChunkedArray:
@@ -51,9 +58,10 @@ def raw(*, images: pa.Table, duplicates: pa.Table, **_: pa.Table) -> pa.ChunkedA
 
 
 def table_inputs(
-    workdir: str, models: Sequence[str], faces: str | None = None
+    workdir: str, models: Sequence[str], faces: str | None = None, texts: Texts = NO_CAPTIONS
 ) -> dict[str, tuple[Dataset, Sequence[str]]]:
-    """The tables that samples are made of; scores under the keyword `scores_<name>`, faces that are to be blurred under `faces`."""
+    """The tables that samples are made of; scores under the keyword `scores_<name>`, faces that are to be blurred under `faces`, captions
+    under `captions_<name>`."""
     inputs: dict[str, tuple[Dataset, Sequence[str]]] = {
         "images": (generations.newest(workdir), [*CARRIED, "state", "baseline"]),
         "duplicates": (Dataset(workdir, "duplicates"), ["reason"]),
@@ -63,11 +71,12 @@ def table_inputs(
         inputs[f"scores_{model}"] = (Dataset(workdir, f"scores/{model}"), ["similarity_score"])
     if faces is not None:
         inputs["faces"] = (Dataset(workdir, f"scores/{faces}"), [FACES])
-    return inputs | {name: (Dataset(workdir, name), columns) for name, columns in SIDES.items()}
+    return inputs | texts.inputs(workdir) | {name: (Dataset(workdir, name), columns) for name, columns in SIDES.items()}
 
 
-def rows_of(part: str, inputs: Inputs, members: Members) -> Iterator[dict[str, Any]]:
-    """Yields the rows of a set in a part, as dicts; a model's similarity is `<model>_similarity_score`."""
+def rows_of(part: str, inputs: Inputs, members: Members, texts: Texts = NO_CAPTIONS) -> Iterator[dict[str, Any]]:
+    """Yields the rows of a set in a part, as dicts; a model's similarity is `<model>_similarity_score`. Where captions travel, each row
+    has them under `captions`, and under `choice` what may stand for its text."""
     for tables in with_matches(part, inputs):
         table = tables["images"].select(CARRIED)
         for column in ("entries", "keep_probability"):
@@ -78,7 +87,11 @@ def rows_of(part: str, inputs: Inputs, members: Members) -> Iterator[dict[str, A
                 table = table.append_column(column, scores["similarity_score"])
         if "faces" in tables:
             table = table.append_column(FACES, tables["faces"][FACES])
-        yield from table.filter(members(**tables)).to_pylist()
+        mask = members(**tables)
+        rows = table.filter(mask).to_pylist()
+        if texts.captioners:
+            texts.beside(rows, tables, mask)
+        yield from rows
 
 
 def count(part: str, inputs: Inputs, members: Members) -> int:
@@ -92,18 +105,24 @@ def count(part: str, inputs: Inputs, members: Members) -> int:
 
 
 def samples_of(
-    part: str, inputs: Inputs, members: Members, choose: Callable[[list[dict[str, Any]]], dict[str, Any]]
+    part: str,
+    inputs: Inputs,
+    members: Members,
+    choose: Callable[[list[dict[str, Any]]], dict[str, Any]],
+    texts: Texts = NO_CAPTIONS,
 ) -> Iterator[Sample]:
     """Yields the samples of a part in row order (by image uid). Holds one image at a time."""
     archive = images_of(inputs["images"][0], part)
     at: tuple[str, bytes] | None = next(archive, None)
-    for uid, group in groupby(rows_of(part, inputs, members), key=lambda row: row["image_uid"]):
+    for uid, group in groupby(rows_of(part, inputs, members, texts), key=lambda row: row["image_uid"]):
         rows = list(group)
         # Rows and archive are both ordered by image uid, so one pass over each finds every image.
         while at is not None and at[0] < uid:
             at = next(archive, None)
         data = at[1] if at is not None and at[0] == uid else None
-        yield Sample(image_uid=uid, rows=rows, chosen=choose(rows), data=data)
+        chosen = choose(rows)
+        drawn = texts.drawn(chosen) if texts.captioners else (None, ALT)
+        yield Sample(image_uid=uid, rows=rows, chosen=chosen, data=data, text=drawn[0], source=drawn[1])
 
 
 def policy_for(asked: Policy, curated: bool, models: Sequence[str]) -> Policy:

@@ -72,7 +72,9 @@ def members(sample: Sample) -> Iterator[tuple[str, bytes]]:
     """
     chosen = sample.chosen
     assert sample.data is not None
-    facts: dict[str, Any] = {"key": sample.image_uid} | chosen
+    facts: dict[str, Any] = {"key": sample.image_uid} | {
+        name: value for name, value in chosen.items() if name != "choice"
+    }
     suffix, data = SUFFIX.get(chosen["format"], "png"), sample.data
     if chosen.get(FACES):
         data = reencoded(data, chosen[FACES])
@@ -81,15 +83,50 @@ def members(sample: Sample) -> Iterator[tuple[str, bytes]]:
         out = io.BytesIO()
         decode(data).save(out, "PNG")
         data = out.getvalue()
+    facts |= {name: [row[of] for row in sample.rows] for name, of in PARALLEL.items()}
+    if "choice" in chosen:
+        facts |= captioned(sample)
     yield suffix, data
-    yield "json", _json(facts | {name: [row[of] for row in sample.rows] for name, of in PARALLEL.items()})
-    yield "txt", chosen["text"].encode()
+    yield "json", _json(facts)
+    yield "txt", text_of(sample).encode()
+
+
+def text_of(sample: Sample) -> str:
+    """What stands in the sample's `.txt`."""
+    return sample.chosen["text"] if sample.text is None else sample.text
+
+
+def captioned(sample: Sample) -> dict[str, Any]:
+    """What a sample's json says of captions.
+
+    `captions` are those of the chosen pair; each also stands by itself, as `caption_<captioner>`, `caption_<captioner>_2`, ...: open_clip's
+    `--json-text-key` reads a string, the first of several keys that is there. `choices`, `choice_sources` and `odds` are the text policy: of
+    each of `texts` what may stand for it.
+    """
+    chosen = sample.chosen
+    single = {
+        f"caption_{name}" + (f"_{index + 1}" if index else ""): text
+        for name, texts in chosen["captions"].items()
+        for index, text in enumerate(texts)
+    }
+    choices = [row["choice"] for row in sample.rows]
+    return single | {
+        "text": text_of(sample),
+        "text_source": sample.source,
+        "alt_text": chosen["text"],
+        "captions": chosen["captions"],
+        "captions_of_texts": [row["captions"] for row in sample.rows],
+        "choices": [one.texts for one in choices],
+        "choice_sources": [one.sources for one in choices],
+        "odds": [one.odds for one in choices],
+    }
 
 
 def index_row(shard: str, sample: Sample) -> dict[str, Any]:
     chosen = sample.chosen
     lists = {name: [row[PARALLEL[name]] for row in sample.rows] for name in ("texts", "uids", "keep_probabilities")}
-    return {name: chosen[name] for name in INDEXED} | {"key": sample.image_uid, "shard": f"{shard}.tar"} | lists
+    named = {name: chosen[name] for name in INDEXED} | {"text": text_of(sample)}
+    return named | {"key": sample.image_uid, "shard": f"{shard}.tar"} | lists
 
 
 def finish(target: Dataset, parts: Sequence[Part], card: str) -> None:

@@ -43,11 +43,9 @@ class Redrawn:
         begins = accumulate((len(sample.uids) for sample in samples), initial=0)
         found = []
         for sample, begin in zip(samples, begins, strict=False):
-            texts = [
-                text for text, hit in zip(sample.texts, hits[begin : begin + len(sample.texts)], strict=True) if hit
-            ]
-            if texts:
-                found.append(msgspec.structs.replace(sample, texts=tuple(texts)))
+            places = [place for place in range(len(sample.texts)) if hits[begin + place]]
+            if places:
+                found.append(sample.only(places))
         return found
 
     def count(self, epoch: int, shard: str, size: int) -> int:

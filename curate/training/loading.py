@@ -68,8 +68,8 @@ class Batches(IterableDataset):
         pairs += [pairs[i % len(pairs)] for i in range(bad)]
         keys = [sample.key for sample, _ in pairs]
         pixels = torch.from_numpy(self._crops([picture for _, picture in pairs], epoch, keys))
-        which = draw(self._seed, f"text:{epoch}", keys)
-        texts = [sample.texts[int(d * len(sample.texts))] for (sample, _), d in zip(pairs, which, strict=True)]
+        which, choice = (draw(self._seed, f"{what}:{epoch}", keys) for what in ("text", "caption"))
+        texts = [sample.text(*draws) for (sample, _), *draws in zip(pairs, which, choice, strict=True)]
         return pixels.permute(0, 3, 1, 2), tokens(self._tokenizer, texts), bad
 
     def _crops(self, pictures: list[Image.Image], epoch: int, keys: list[str]) -> np.ndarray:

@@ -38,6 +38,24 @@ class Sample(msgspec.Struct, frozen=True):
     """The pairs of these texts; empty where the shard's json does not name them."""
     keep_probabilities: tuple[float | None, ...] = ()
     """Of these texts; empty where the shard's json does not say."""
+    choices: tuple[tuple[str, ...], ...] = ()
+    """Of each of these texts what may stand for it, itself among that or not; empty where no captions travel."""
+    odds: tuple[tuple[float, ...], ...] = ()
+    """Of each choice; those of a text sum to 1."""
+
+    def only(self, places: Sequence[int]) -> "Sample":
+        """The sample with some of its texts."""
+        lists = ("texts", "uids", "keep_probabilities", "choices", "odds")
+        kept = {name: tuple(values[i] for i in places) for name in lists if (values := getattr(self, name))}
+        return msgspec.structs.replace(self, **kept)
+
+    def text(self, which: float, choice: float) -> str:
+        """One of the texts, or what stands for it by the set's text policy; by two draws in [0, 1)."""
+        place = int(which * len(self.texts))
+        if not self.choices:
+            return self.texts[place]
+        at = int(np.searchsorted(np.cumsum(self.odds[place]), choice, side="right"))
+        return self.choices[place][min(at, len(self.choices[place]) - 1)]
 
 
 class Epochs(Protocol):
@@ -92,7 +110,15 @@ def _sample(members: Mapping[str, Any], url: str) -> Sample:
         raise TrainingError(f"{url}: sample {key} has neither `texts` in its json nor a .txt")
     if not texts:
         return Sample(key, image, (members["txt"].decode("utf-8", "replace"),))
-    return Sample(key, image, tuple(texts), tuple(facts.get("uids", ())), tuple(facts.get("keep_probabilities", ())))
+    return Sample(
+        key,
+        image,
+        tuple(texts),
+        tuple(facts.get("uids", ())),
+        tuple(facts.get("keep_probabilities", ())),
+        tuple(map(tuple, facts.get("choices", ()))),
+        tuple(map(tuple, facts.get("odds", ()))),
+    )
 
 
 class InMemory:
