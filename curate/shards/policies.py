@@ -31,6 +31,9 @@ class Choice(NamedTuple):
 class Policy(Settings, frozen=True, kw_only=True, tag_field="policy"):
     """`shard.captions`."""
 
+    def identity(self) -> dict[str, Any]:
+        return {"policy": str(self.__struct_config__.tag)} | super().identity()
+
     def reads(self) -> tuple[str, ...]:
         """Captioners whose captions may be chosen; none: all that the recipe has."""
         return ()

@@ -6,10 +6,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from curate.recipe import Dedup, Score, Select, Shard
+from curate.recipe import Dedup, Recaption, Score, Select, Shard
 from curate.shards.balance import Balance
-from curate.store import Dataset
+from curate.shards.policies import Alip
+from curate.store import Dataset, StoreError
+from curate.training.shards import read_shard
 from jobs import engine, shard
+from tests.small_captions import write_seen
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +75,27 @@ def test_without_scores_the_first_text_is_taken(made, tmp_path):
     shard.run(engine.Run(plain, str(workdir), made.engines))
     assert Dataset(str(workdir), "shards").require().ledger.kept > 0
     assert Dataset(str(workdir), "shards").require().plan.settings["text"] == "first"
+
+
+def test_captions_travel_and_weigh_by_the_means_of_their_table(made, tmp_path):
+    workdir = str(tmp_path / "w")
+    shutil.copytree(made.workdir, workdir, ignore=shutil.ignore_patterns("shards", "shards-raw"))
+    write_seen(workdir)
+    backend = {"backend": "openai", "endpoint": "http://127.0.0.1:1/v1", "model": "m"}
+    captioners = [
+        {"captioner": "describe", "backend": "openai", "name": "seen"},
+        {"captioner": "consistency", "of": "seen", "model": "clip", "name": "agreement"},
+    ]
+    recaption = msgspec.convert({"backends": [backend], "captioners": captioners}, Recaption)
+    weighed = msgspec.structs.replace(made.recipe.shard, captions=Alip(by="agreement"))
+    told = msgspec.structs.replace(made.recipe, recaption=recaption, shard=weighed)
+    shard.run(engine.Run(told, workdir, made.engines))
+    odds = []
+    for sample in read_shard(Dataset(workdir, "shards"), "00000"):
+        odds += [one for one in sample.odds if len(one) > 1]
+        assert [choices[0] for choices in sample.choices] == list(sample.texts)
+    # All cosines are at their means, so that alt text and captions have one half each.
+    assert len(odds) > 5 and all(one[0] == pytest.approx(0.5) for one in odds)
+    assert all(not sample.choices for sample in read_shard(Dataset(workdir, "shards-raw"), "00000"))
+    with pytest.raises(StoreError, match=r"captions\.policy was 'alip', is now 'alt'"):
+        shard.run(engine.Run(msgspec.structs.replace(told, shard=made.recipe.shard), workdir, made.engines))

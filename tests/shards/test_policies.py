@@ -21,7 +21,7 @@ def odds(policy, captions=CAPTIONS, facts=FACTS, means=None):
 
 
 def test_uniform_is_uniform_over_the_alt_text_and_every_caption():
-    assert odds(Uniform()) == pytest.approx({text: 0.2 for text in ("alt text", "one", "two", "three", "four")})
+    assert odds(Uniform()) == pytest.approx(dict.fromkeys(("alt text", "one", "two", "three", "four"), 0.2))
 
 
 def test_odds_are_by_source_and_shared_by_its_captions():
@@ -55,7 +55,10 @@ def test_alip_gives_a_caption_that_agrees_its_even_share_and_another_what_it_is_
     facts = {"b": FACTS["b"] | {"agreements": [0.2], "alt_similarity": 0.1, "similarities": [0.3]}}
     found = odds(Alip(by="b"), {"seen": ["four"]}, facts, Means(0.4, 0.25, 0.25))
     assert found["four"] == pytest.approx(1.1052 / (1.1052 + 0.7408), abs=1e-4)
-    assert odds(Alip(by="b"), {"seen": ["four"]}, {"b": FACTS["b"]}, Means(0.4, 0.25, 0.25)) == {"alt text": 0.5, "four": 0.5}
+    assert odds(Alip(by="b"), {"seen": ["four"]}, {"b": FACTS["b"]}, Means(0.4, 0.25, 0.25)) == {
+        "alt text": 0.5,
+        "four": 0.5,
+    }
 
 
 BACKEND = {"backend": "openai", "endpoint": "http://127.0.0.1:1/v1", "model": "m"}
