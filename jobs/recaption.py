@@ -12,6 +12,7 @@ from functools import partial
 import msgspec
 
 from curate.backends import registry as backends
+from curate.backends.cache import ANSWERS
 from curate.backends.settings import Backend
 from curate.captions import registry
 from curate.captions.making import Made, Task, caption_part
@@ -44,7 +45,7 @@ def make(run: engine.Run, settings: Captioner, backend: Backend | None) -> None:
         device=recipe.recaption.device,
         threads=recipe.recaption.threads,
         max_pixels=recipe.download.max_pixels,
-        answers=recipe.recaption.cache or f"{run.workdir}/answers",
+        answers=recipe.recaption.cache or f"{run.workdir}/{ANSWERS}",
     )
 
     def launch(missing: list[str]) -> list[Part]:

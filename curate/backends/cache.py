@@ -1,12 +1,16 @@
 """What has been answered before, by content: a rerun or a crash asks for nothing twice.
 
 One SQLite file for each part of a dataset and each backend, `<folder>/<mark of the backend>/<part>.sqlite`: a part's requests are looked up
-where the part is, and no file grows with the pool. An answer is committed when it comes. On an object store the file is
-fetched when the part begins and stored again now and then and at the end; what came in between is asked again after a kill.
+where the part is, and no file grows with the pool. An answer is committed when it comes, so that a process may be killed at any time.
+Several processes may have a file open. One that is damaged is put aside, and what was in it is asked again.
+
+On an object store the file is fetched when the part begins and stored again now and then and at the end; what came in between is asked
+again after a kill, and of two at work on the same part the last one's answers stay.
 """
 
 import os
 import sqlite3
+import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -16,8 +20,16 @@ import msgspec
 from curate import storage
 from curate.backends.contract import Answer
 
+ANSWERS = "answers"
+"""The folder in a workdir, where nobody names another."""
 EVERY = 60.0
 """Seconds between two copies to an object store."""
+_DAMAGED = frozenset(
+    {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_IOERR_SHORT_READ}
+)
+"""SQLITE_ERROR: there is a table of another shape."""
+_DECODE = msgspec.msgpack.Decoder(Answer).decode
+_ENCODE = msgspec.msgpack.Encoder().encode
 
 
 class Cache:
@@ -30,11 +42,10 @@ class Cache:
         self._remote, self._changed, self._stored = "file" not in protocols, False, time.monotonic()
         self._file = self._fetched() if self._remote else self._final
         os.makedirs(os.path.dirname(self._file), exist_ok=True)
-        self._base = sqlite3.connect(self._file, timeout=60, isolation_level=None, check_same_thread=False)
-        self._base.execute("PRAGMA journal_mode=WAL")
-        # Survives the end of the process, if not that of the machine, and costs no wait for the disk.
-        self._base.execute("PRAGMA synchronous=OFF")
-        self._base.execute("CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, answer BLOB) WITHOUT ROWID")
+        try:
+            self._base = _opened(self._file)
+        except sqlite3.DatabaseError as error:
+            self._aside(error)
 
     def _fetched(self) -> str:
         self._folder = tempfile.TemporaryDirectory(prefix="curate-answers-")
@@ -43,16 +54,49 @@ class Cache:
             self._fs.get_file(self._final, file)
         return file
 
+    def _aside(self, error: sqlite3.DatabaseError) -> None:
+        """Puts a damaged file aside and begins a new one. Raises the error of one that is whole: a full disk, a lock."""
+        code = getattr(error, "sqlite_errorcode", 0)
+        if not {code, code & 0xFF} & _DAMAGED:
+            raise error
+        aside = f"{self._file}.damaged"
+        print(
+            f"curate: {self._final} is damaged ({error}); it is put aside as {aside}, and asked again", file=sys.stderr
+        )
+        # The log of the old file would be played into the new one.
+        for suffix in ("-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                os.unlink(self._file + suffix)
+        with suppress(FileNotFoundError):
+            os.replace(self._file, aside)
+        self._base = _opened(self._file)
+
     def get(self, key: bytes) -> Answer | None:
         """The answer to a request that was answered before."""
-        row = self._base.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
-        return None if row is None else msgspec.msgpack.decode(row[0], type=Answer)
+        try:
+            row = self._base.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
+        except sqlite3.DatabaseError as error:
+            self._mend(error)
+            return None
+        with suppress(msgspec.DecodeError):
+            return None if row is None else _DECODE(row[0])
+        return None
 
     def put(self, key: bytes, answer: Answer) -> None:
-        self._base.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (key, msgspec.msgpack.encode(answer)))
+        """Keeps an answer; what is put after the end of a process that was killed is all that is lost."""
+        values = (key, _ENCODE(answer))
+        try:
+            self._base.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", values)
+        except sqlite3.DatabaseError as error:
+            self._mend(error)
+            self._base.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", values)
         self._changed = True
         if self._remote and time.monotonic() - self._stored > EVERY:
             self._store()
+
+    def _mend(self, error: sqlite3.DatabaseError) -> None:
+        self._base.close()
+        self._aside(error)
 
     def close(self) -> None:
         if self._remote and self._changed:
@@ -66,3 +110,17 @@ class Cache:
         with open(self._file, "rb") as file:
             self._fs.pipe_file(self._final, file.read())
         self._stored = time.monotonic()
+
+
+def _opened(file: str) -> sqlite3.Connection:
+    base = sqlite3.connect(file, timeout=60, isolation_level=None, check_same_thread=False)
+    try:
+        base.execute("PRAGMA journal_mode=WAL")
+        # Survives the end of the process, if not that of the machine, and costs no wait for the disk.
+        base.execute("PRAGMA synchronous=OFF")
+        base.execute("CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, answer BLOB) WITHOUT ROWID")
+        base.execute("SELECT key, answer FROM answers LIMIT 1").fetchone()
+    except sqlite3.DatabaseError:
+        base.close()
+        raise
+    return base

@@ -4,7 +4,6 @@ What a request asks is independent of what else is asked: an answer hangs on the
 (`curate.backends.cache`) and the order and grouping of requests are free.
 """
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +13,7 @@ import msgspec
 import xxhash
 from PIL import Image
 
+from curate.backends import sending
 from curate.images.decoding import decode
 
 STATUSES = {
@@ -51,14 +51,13 @@ class Photo:
         """The first frame as RGB. ImageError when it does not decode."""
         return decode(self.data, self.max_pixels)
 
-    def jpeg(self, side: int, quality: int = 90) -> bytes:
-        """The image as JPEG, its longer side at most `side` pixels. ImageError when it does not decode."""
-        image = self.pixels
-        scale = min(side / max(image.size), 1)
-        size = max(round(image.width * scale), 1), max(round(image.height * scale), 1)
-        out = io.BytesIO()
-        image.resize(size, reducing_gap=3.0).save(out, "JPEG", quality=quality)
-        return out.getvalue()
+    def sent(self, side: int) -> tuple[str, bytes]:
+        """(type, bytes) for a model that takes images up to `side` pixels. ImageError when it does not decode."""
+        return sending.sent(self.data, side, self.max_pixels, lambda: self.pixels)
+
+    def as_fetched(self, side: int) -> tuple[str, bytes] | None:
+        """The same where nothing has to be decoded for it; None elsewhere. ImageError when it is no image."""
+        return sending.as_fetched(self.data, side, self.max_pixels)
 
 
 @dataclass(frozen=True)
@@ -114,8 +113,8 @@ class Backend:
     async def __aexit__(self, *_: Any) -> None:
         pass
 
-    async def ask(self, request: Request) -> Answer:
-        """The answer. What is wrong with one request is a status; what is wrong with the backend itself is a ModelError, since every
+    async def ask(self, request: Request, key: bytes) -> Answer:
+        """The answer; `key` is the request's own. What is wrong with one request is a status; what is wrong with the backend itself is a ModelError, since every
         other request would end the same."""
         raise NotImplementedError
 

@@ -14,7 +14,7 @@ class Gathered:
         self._waiting: list[tuple[Request, asyncio.Future[Answer]]] = []
         self._at_work: asyncio.Task[None] | None = None
 
-    async def ask(self, request: Request) -> Answer:
+    async def ask(self, request: Request, key: bytes) -> Answer:
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((request, answer))
         if self._at_work is None:

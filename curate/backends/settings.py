@@ -6,6 +6,9 @@ import msgspec
 
 from curate.settings import Count, Limit, Name, Positive, Settings
 
+Url = Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s@?#]+$")]
+"""Without user, password or query: a key stands in the environment, since this is printed."""
+
 
 class Backend(Settings, frozen=True, kw_only=True, tag_field="backend"):
     """One item of `recaption.backends`."""
@@ -27,6 +30,10 @@ class Backend(Settings, frozen=True, kw_only=True, tag_field="backend"):
     def identity(self) -> dict[str, Any]:
         return {"backend": self.word} | super().identity()
 
+    def share(self, workers: int) -> "Backend":
+        """The settings of one of as many workers: its part of what all may do together."""
+        return self
+
 
 class OpenAI(Backend, frozen=True, kw_only=True, tag="openai"):
     """An endpoint that speaks OpenAI's chat protocol; see `curate.backends.openai`."""
@@ -39,13 +46,16 @@ class OpenAI(Backend, frozen=True, kw_only=True, tag="openai"):
         "timeout",
         "retries",
         "retry_wait",
+        "requests_per_minute",
+        "tokens_per_minute",
+        "give_up",
         "input_price",
         "output_price",
     )
 
-    endpoint: str
+    endpoint: Url
     """URL up to the version (`http://127.0.0.1:8000/v1`)."""
-    model: str
+    model: Annotated[str, msgspec.Meta(min_length=1)]
     revision: str = ""
     """Of the model, where the endpoint does not say it in the model's name: another revision asks everything anew."""
     key_variable: str | None = None
@@ -53,16 +63,27 @@ class OpenAI(Backend, frozen=True, kw_only=True, tag="openai"):
     concurrency: Count = 32
     """Requests that each worker has open at a time."""
     timeout: Positive = 120.0
-    """Seconds for one request."""
+    """Seconds for one request, to the last byte of its answer."""
     retries: Limit = 4
+    """How often a request is made again after no answer, 408, 425, 429 or 5xx."""
     retry_wait: Positive = 1.0
-    """Seconds before the first retry; doubled each time, unless the endpoint says how long."""
+    """Seconds before the first retry; doubled each time, unless the endpoint says how long. Up to half is taken off by a hash."""
+    requests_per_minute: Positive | None = None
+    """What the endpoint allows, retries included. All workers together keep it: each takes an equal share, used or not."""
+    tokens_per_minute: Positive | None = None
+    """Of prompts and answers together; the same holds. What a request will take is guessed from those before it, and settled after it."""
+    give_up: Count = 64
+    """Requests that may come to nothing in a row, each through all its retries; then the run stops, and what was answered is kept."""
     side: Annotated[int, msgspec.Meta(ge=16, le=8192)] = 512
-    """Pixels of the longer side of an image that is sent; smaller ones are sent as they are."""
+    """Pixels of the longer side of an image that is sent. Smaller JPEG, PNG and WebP are sent as they were fetched, others as JPEG."""
     input_price: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     """Money for a million tokens of prompts, for the account."""
     output_price: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     """Money for a million tokens of answers."""
+
+    def share(self, workers: int) -> "OpenAI":
+        limits = {name: getattr(self, name) for name in ("requests_per_minute", "tokens_per_minute")}
+        return msgspec.structs.replace(self, **{name: value / workers for name, value in limits.items() if value})
 
 
 AnyBackend = OpenAI

@@ -3,13 +3,12 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from curate.backends.cache import Cache
-from curate.backends.contract import Answer, Backend, Batched, Request
-from curate.backends.gathering import Gathered
+from curate.backends.contract import Answer, Backend
+from curate.backends.desk import Counts, Desk
 from curate.captions.contract import COUNTED, Asking, Row
 
 AHEAD = 4
@@ -18,51 +17,8 @@ AT_ONCE = 32
 """Rows that are read together."""
 MOST_BYTES = 256 << 20
 """Of images in open conversations; then no further row is read until one is done."""
-
-
-@dataclass
-class Counts:
-    """What was asked for, and what was known: for people to read, no part of any table."""
-
-    asked: int = 0
-    known: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    """Tokens of what was asked, without what was known."""
-
-
-class Desk:
-    """Where requests go: to the cache, to one who has just asked the same, or to the backend."""
-
-    def __init__(self, backend: Backend, cache: Cache):
-        self._backend: Any = Gathered(backend) if isinstance(backend, Batched) else backend
-        self._mark, self._cache, self.counts = backend.mark, cache, Counts()
-        self._open: dict[bytes, asyncio.Task[Answer]] = {}
-        self._seats = asyncio.Semaphore(backend.concurrency)
-
-    async def ask(self, request: Request) -> Answer:
-        key = request.key(self._mark)
-        if key in self._open:
-            self.counts.known += 1
-            return await self._open[key]
-        if (known := self._cache.get(key)) is not None:
-            self.counts.known += 1
-            return known
-        task = self._open[key] = asyncio.create_task(self._new(key, request))
-        try:
-            return await task
-        finally:
-            self._open.pop(key, None)
-
-    async def _new(self, key: bytes, request: Request) -> Answer:
-        async with self._seats:
-            answer = await self._backend.ask(request)
-        self.counts.asked += 1
-        self.counts.prompt_tokens += answer.prompt_tokens
-        self.counts.completion_tokens += answer.completion_tokens
-        if answer.status is None:
-            self._cache.put(key, answer)
-        return answer
+MOST_COUNTED = 2**31 - 1
+"""What the columns of COUNTED hold."""
 
 
 async def hold(row: Row, captioner: Asking, desk: Desk) -> dict[str, Any]:
@@ -72,18 +28,23 @@ async def hold(row: Row, captioner: Asking, desk: Desk) -> dict[str, Any]:
     try:
         while True:
             requests = talk.send(answers) if answers is not None else next(talk)
-            answers = await asyncio.gather(*map(desk.ask, requests))
+            # A task for each of several requests; one alone needs none.
+            if len(requests) == 1:
+                answers = [await desk.ask(requests[0])]
+            else:
+                answers = await asyncio.gather(*map(desk.ask, requests))
             took[0] += len(answers)
             took[1] += sum(answer.prompt_tokens for answer in answers)
             took[2] += sum(answer.completion_tokens for answer in answers)
     except StopIteration as done:
-        return dict(zip(COUNTED, took, strict=True)) | done.value
+        counted = (min(count, MOST_COUNTED) for count in took)
+        return dict(zip(COUNTED, counted, strict=True)) | done.value
 
 
 async def converse(
     rows: Iterable[Row], captioner: Asking, backend: Backend, desk: Desk
-) -> AsyncGenerator[dict[str, Any], None]:
-    """Yields the columns of each row, in order. Memory: the open conversations. Rows are read in a thread."""
+) -> AsyncGenerator[list[dict[str, Any]], None]:
+    """Yields the columns of rows in order, of some rows at a time. Memory: the open conversations. Rows are read in a thread."""
     source, most = iter(rows), AHEAD * backend.concurrency + AT_ONCE
     flying: deque[tuple[asyncio.Task[dict[str, Any]], int]] = deque()
     held, more = 0, True
@@ -96,10 +57,15 @@ async def converse(
                     size = len(row.photo.data) if row.photo else 0
                     flying.append((asyncio.create_task(hold(row, captioner, desk)), size))
                     held += size
-            while flying and (len(flying) >= most or held >= MOST_BYTES or not more or flying[0][0].done()):
+            if flying:
+                await flying[0][0]
+            done = []
+            while flying and flying[0][0].done():
                 task, size = flying.popleft()
-                yield await task
+                done.append(task.result())
                 held -= size
+            if done:
+                yield done
     finally:
         for task, _ in flying:
             task.cancel()
@@ -112,20 +78,15 @@ def conversed(
     """`converse` for those who do not wait: yields the columns of each row, in order; `counts` is filled in when the rows are through."""
     loop = asyncio.new_event_loop()
 
-    async def enter() -> tuple[Desk, Backend]:
+    async def enter() -> AsyncGenerator[list[dict[str, Any]], None]:
         entered = await backend.__aenter__()
-        return Desk(backend, cache), entered
+        return converse(rows, captioner, entered, Desk(entered, cache, counts))
 
     try:
-        desk, _ = loop.run_until_complete(enter())
-        desk.counts = counts
-        columns = converse(rows, captioner, backend, desk)
+        columns = loop.run_until_complete(enter())
         try:
-            while True:
-                try:
-                    yield loop.run_until_complete(anext(columns))
-                except StopAsyncIteration:
-                    return
+            while (some := loop.run_until_complete(anext(columns, None))) is not None:
+                yield from some
         finally:
             loop.run_until_complete(columns.aclose())
             loop.run_until_complete(backend.__aexit__(None, None, None))

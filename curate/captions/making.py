@@ -14,10 +14,11 @@ from curate import parts, schema
 from curate.backends import registry as backends
 from curate.backends.cache import Cache
 from curate.backends.contract import Photo
+from curate.backends.desk import Counts
 from curate.backends.settings import Backend as BackendSettings
 from curate.captions import registry
 from curate.captions.contract import Asking, Computing, Reads, Row
-from curate.captions.conversing import Counts, conversed
+from curate.captions.conversing import conversed
 from curate.captions.entering import IMAGES, Entered, entering, laid
 from curate.captions.settings import Captioner
 from curate.images.archive import images_of

@@ -6,6 +6,7 @@ model computes), and `answer` turns a batch of that into columns.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -42,6 +43,10 @@ class Scorer:
     """Columns of `images` that `score` is given, besides the uid."""
     batch_size = 256
     """How many images `answer` gets at a time, at most."""
+
+    def at(self, part: str, workdir: str) -> AbstractContextManager[None]:
+        """Entered while the rows of a part are scored, by scorers of pixels: the place for what one keeps beside the workdir's datasets."""
+        return nullcontext()
 
     def see(self, picture: Picture) -> Any:
         """What the scorer needs of a picture: small, since a batch of it is held. Called in a thread.

@@ -63,6 +63,8 @@ def score_part(part: str, *, images: Dataset, tasks: Sequence[Task], device: str
     missing = [task for task in tasks if done[task.plan.dataset] is None]
     with ExitStack() as stack:
         desks = [desk(task, device) for task in missing]
+        for one in desks:
+            stack.enter_context(one.scorer.at(part, images.workdir))
         outs = [_Out(task, part, images, stack) for task in missing]
         pictures = Pictures(images_of(images, part)) if any(desk.pixels for desk in desks) else None
         pool = stack.enter_context(ThreadPoolExecutor(threads, "see"))

@@ -4,7 +4,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from curate.settings import Count, Name, Positive, Settings
+from curate.backends.settings import OpenAI, Url
+from curate.settings import Count, Limit, Name, Positive, Settings
 
 
 class Scorer(Settings, frozen=True, kw_only=True, tag_field="scorer"):
@@ -169,17 +170,18 @@ class Tmars(OfModel, frozen=True, kw_only=True, tag="tmars"):
 class Vlm(Scorer, frozen=True, kw_only=True, tag="vlm"):
     """MLM-Filter's four scores by a vision-language model behind an endpoint; see `curate.scores.vlm`."""
 
-    runtime: ClassVar[tuple[str, ...]] = (
-        "name",
+    ENDPOINT: ClassVar[tuple[str, ...]] = (
         "endpoint",
         "key_variable",
         "concurrency",
         "timeout",
         "retries",
         "retry_wait",
+        "give_up",
     )
+    runtime: ClassVar[tuple[str, ...]] = ("name", *ENDPOINT)
 
-    endpoint: Annotated[str, msgspec.Meta(pattern="^https?://")]
+    endpoint: Url
     """URL that speaks OpenAI's protocol, up to and with the version (`http://localhost:8000/v1`)."""
     model: Annotated[str, msgspec.Meta(min_length=1)]
     """What the endpoint calls the model."""
@@ -193,10 +195,17 @@ class Vlm(Scorer, frozen=True, kw_only=True, tag="vlm"):
     """Requests under way, in each worker."""
     timeout: Positive = 60.0
     """Seconds for one answer."""
-    retries: Annotated[int, msgspec.Meta(ge=0)] = 3
-    """How often a request is made again after no answer, 408, 429 or 5xx."""
+    retries: Limit = 3
+    """How often a request is made again after no answer, 408, 425, 429 or 5xx."""
     retry_wait: Positive = 1.0
     """Seconds before that; doubled each time, and Retry-After goes before it."""
+    give_up: Count = 64
+    """Requests that may come to nothing in a row before the run stops."""
+
+    def backend(self) -> OpenAI:
+        """The same as the settings of a backend."""
+        more = {name: getattr(self, name) for name in self.ENDPOINT}
+        return OpenAI(name=self.name, model=self.model, side=self.side, **more)
 
 
 class OfPool(OfEmbeddings, frozen=True, kw_only=True):

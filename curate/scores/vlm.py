@@ -6,22 +6,25 @@ anything else ends as a status.
 """
 
 import asyncio
-import base64
+import hashlib
 import io
-import os
 import re
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from threading import Lock
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from curate.scores.asking import Asked, Endpoint, ask_all
+from curate.backends import openai, sending
+from curate.backends.cache import ANSWERS, Cache
+from curate.backends.contract import Answer, Photo, Request, Sampling
+from curate.backends.desk import Desk
 from curate.scores.contract import REASON, Columns, Kind, Picture, Scorer
 from curate.scores.settings import Vlm
-from curate.weights import ModelError
 
 QUESTIONS = {
     "matching": "Text that stands with this image on a web page: {text}\n\nHow well do image and text match: are the things, their "
@@ -41,7 +44,7 @@ NUMBER = re.compile(
 )
 LONGEST = 2000
 """Characters of a text that are shown."""
-QUALITY = 90
+MOST_TOKENS = 16
 
 
 class VlmScorer(Scorer):
@@ -49,19 +52,24 @@ class VlmScorer(Scorer):
 
     reads = ("text",)
 
-    def __init__(self, settings: Vlm, endpoint: Endpoint):
-        self._settings, self._endpoint = settings, endpoint
+    def __init__(self, settings: Vlm, endpoint: openai.Endpoint):
+        self._side, self._endpoint = settings.side, endpoint
         self._questions = QUESTIONS | settings.questions
         self._held = _Held()
+        self._cache: Cache | None = None
+
+    @contextmanager
+    def at(self, part: str, workdir: str) -> Iterator[None]:
+        """Keeps the answers of a part in the workdir: what is killed asks nothing twice."""
+        with closing(Cache(f"{workdir}/{ANSWERS}", self._endpoint.mark, part)) as cache:
+            self._cache = cache
+            yield
+        self._cache = None
 
     def see(self, picture: Picture) -> tuple[int, int]:
-        """Where the picture that will be sent is held: as JPEG, no larger than `side`."""
-        image = picture.pixels
-        scale = min(self._settings.side / max(image.size), 1)
-        size = max(round(image.width * scale), 1), max(round(image.height * scale), 1)
-        out = io.BytesIO()
-        image.resize(size, reducing_gap=3.0).save(out, "JPEG", quality=QUALITY)
-        return self._held.put(out.getvalue())
+        """Where the picture that will be sent is held."""
+        _, data = sending.sent(picture.data, self._side, sys.maxsize, lambda: picture.pixels)
+        return self._held.put(data)
 
     def answer(self, seen: list[tuple[int, int]]) -> Columns:
         return {"held": np.array(seen, np.int64).reshape(-1, 2)}
@@ -70,11 +78,11 @@ class VlmScorer(Scorer):
         names = list(self._questions)
         places, texts = images["held"][image_of], rows["text"].to_pylist()
 
-        def messages(index: int) -> list[dict[str, Any]]:
+        def request(index: int) -> Request:
             row, question = divmod(index, len(names))
-            return self._messages(names[question], texts[row], self._held.take(*places[row]))
+            return self._request(names[question], texts[row], self._held.take(*places[row]))
 
-        said = asyncio.run(ask_all(self._endpoint, len(texts) * len(names), messages))
+        said = asyncio.run(self._ask(len(texts) * len(names), request))
         self._held.empty()
         values = np.full(len(said), np.nan, np.float32)
         reasons = np.full(len(said), None, object)
@@ -85,11 +93,16 @@ class VlmScorer(Scorer):
         columns = {name: table[:, index] for index, name in enumerate(names)}
         return columns | {REASON: np.array(first, object)}
 
-    def _messages(self, question: str, text: str, jpeg: bytes) -> list[dict[str, Any]]:
-        url = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+    async def _ask(self, count: int, request: Callable[[int], Request]) -> list[Answer]:
+        if self._cache is None:
+            raise RuntimeError("vlm is asked outside of a part; see Scorer.at")
+        async with self._endpoint as backend:
+            return await Desk(backend, self._cache).ask_all(count, request)
+
+    def _request(self, question: str, text: str, shown: bytes) -> Request:
         words = self._questions[question].replace("{text}", text[:LONGEST]) + DEMAND
-        content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": words}]
-        return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": content}]
+        photo = Photo(shown, hashlib.sha256(shown).hexdigest(), sys.maxsize)
+        return Request(words, SYSTEM, photo, Sampling(max_tokens=MOST_TOKENS))
 
 
 class _Held:
@@ -113,11 +126,11 @@ class _Held:
         self._file.truncate(0)
 
 
-def read(asked: Asked) -> tuple[float, str | None]:
+def read(answer: Answer) -> tuple[float, str | None]:
     """The score that an answer gives, or NaN and the status that its row fails with."""
-    if asked.status is not None:
-        return float("nan"), asked.status
-    first = next((line.strip() for line in asked.text.splitlines() if line.strip()), "")
+    if answer.status is not None:
+        return float("nan"), answer.status
+    first = next((line.strip() for line in answer.text.splitlines() if line.strip()), "")
     number = NUMBER.fullmatch(first[:100])
     if number is None:
         return float("nan"), "no_score"
@@ -127,15 +140,7 @@ def read(asked: Asked) -> tuple[float, str | None]:
 
 def load(settings: Vlm, device: str, identity: Mapping[str, Any]) -> VlmScorer:
     """Raises ModelError when the environment has no key where one is named."""
-    key = None
-    if settings.key_variable is not None:
-        key = os.environ.get(settings.key_variable)
-        if not key:
-            raise ModelError(
-                f"vlm: the endpoint's key is looked for in the environment variable {settings.key_variable}, which is not set where this "
-                "worker runs; export it before the engine is started"
-            )
-    return VlmScorer(settings, Endpoint(settings, key))
+    return VlmScorer(settings, openai.load(settings.backend(), device))
 
 
 KIND = Kind(

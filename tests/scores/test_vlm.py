@@ -2,10 +2,8 @@
 
 import base64
 import io
-import json
+import tempfile
 import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pyarrow as pa
@@ -13,62 +11,29 @@ import pytest
 from PIL import Image
 
 from curate import schema
+from curate.backends.contract import Answer
 from curate.scores import vlm
-from curate.scores.asking import Asked
 from curate.scores.contract import REASON, Picture, columns_of
 from curate.scores.settings import Vlm
 from curate.weights import ModelError
+from tests.endpoint import endpoint, says
 from tests.scores.pictures import photograph
 
 
-def says(text) -> tuple[int, dict, bytes]:
-    return 200, {}, json.dumps({"choices": [{"message": {"role": "assistant", "content": text}}]}).encode()
+def png(picture: Image.Image) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, "PNG")
+    return out.getvalue()
 
 
-@contextmanager
-def endpoint(answer):
-    """An endpoint on loopback; `answer`: parsed request and its headers -> status, headers, body, or None for silence. Yields (URL, requests)."""
-    seen, lock = [], threading.Lock()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            with lock:
-                seen.append((self.path, dict(self.headers), request))
-            said = answer(request, len(seen))
-            if said is None:
-                self.close_connection = True
-                self.connection.close()
-                return
-            status, headers, body = said
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1", seen
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-def scored(url, texts, images=None, image_of=None, **more) -> dict:
+def scored(url, texts, images=None, image_of=None, workdir=None, **more) -> dict:
     settings = Vlm(endpoint=url, model="eyes", **{"retry_wait": 0.01, "retries": 1} | more)
     scorer = vlm.load(settings, "cpu", vlm.KIND.identity(settings))
     pictures = images or [Image.new("RGB", (40, 30), "red")]
-    answers = scorer.answer([scorer.see(Picture(b"", picture)) for picture in pictures])
     places = np.zeros(len(texts), np.int64) if image_of is None else np.array(image_of)
-    found = scorer.score(pa.table({"text": pa.array(texts, pa.string())}), answers, places)
+    with tempfile.TemporaryDirectory() as fresh, scorer.at("part-00000", workdir or fresh):
+        answers = scorer.answer([scorer.see(Picture(png(picture), picture)) for picture in pictures])
+        found = scorer.score(pa.table({"text": pa.array(texts, pa.string())}), answers, places)
     assert set(found) == {*columns_of(schema.load("scores/vlm")), REASON}
     assert {reason for reason in found[REASON] if reason} <= set(schema.load("scores/vlm").failed)
     return {name: list(values) for name, values in found.items()}
@@ -80,7 +45,7 @@ def words_of(request) -> str:
 
 def picture_of(request) -> Image.Image:
     url = request["messages"][1]["content"][0]["image_url"]["url"]
-    assert url.startswith("data:image/jpeg;base64,")
+    assert url.startswith(("data:image/jpeg;base64,", "data:image/png;base64,"))
     return Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))
 
 
@@ -106,16 +71,16 @@ def test_each_pair_is_asked_four_questions_about_its_own_image_and_text():
     assert (
         found["matching"] == [11, 10, 11, 10] and found["semantics"] == [41, 40, 41, 40] and found[REASON] == [None] * 4
     )
-    assert len(seen) == 16 and {path for path, _, _ in seen} == {"/v1/chat/completions"}
-    assert {(request["model"], request["temperature"]) for _, _, request in seen} == {("eyes", 0)}
-    assert any("text with {braces}" in words_of(request) for _, _, request in seen)
+    assert len(seen) == 16 and {request.path for request in seen} == {"/v1/chat/completions"}
+    assert {(request["model"], request["temperature"]) for request in seen} == {("eyes", 0)}
+    assert any("text with {braces}" in words_of(request) for request in seen)
 
 
 def test_images_are_sent_no_larger_than_the_recipe_says_and_texts_no_longer_than_is_read():
     with endpoint(lambda request, _: says("5")) as (url, seen):
         scored(url, ["x" * 10_000], [photograph("astronaut.png").resize((900, 300))], side=64)
-    assert {picture_of(request).size for _, _, request in seen} == {(64, 21)}
-    assert max(len(words_of(request)) for _, _, request in seen) < 3000
+    assert {picture_of(request).size for request in seen} == {(64, 21)}
+    assert max(len(words_of(request)) for request in seen) < 3000
 
 
 @pytest.mark.parametrize(
@@ -128,7 +93,7 @@ def test_images_are_sent_no_larger_than_the_recipe_says_and_texts_no_longer_than
     ],
 )  # fmt: skip
 def test_only_a_number_on_the_first_line_is_a_score(text, value, status):
-    found, said = vlm.read(Asked(text=text))
+    found, said = vlm.read(Answer(text))
     assert said == status and (np.isnan(found) if value is None else found == value)
 
 
@@ -183,7 +148,7 @@ def test_an_endpoint_that_refuses_everything_stops_the_run(status, message, monk
     with endpoint(lambda request, n: (status, {}, b'{"error": "no such model eyes"}')) as (url, seen):
         with pytest.raises(ModelError, match=message) as caught:
             scored(url, ["one"], key_variable="EYES_KEY")
-    assert seen[0][1]["Authorization"] == "Bearer secret-of-mine"
+    assert seen[0].headers["Authorization"] == "Bearer secret-of-mine"
     assert "secret-of-mine" not in str(caught.value) and "no such model eyes" in str(caught.value)
 
 
@@ -209,3 +174,17 @@ def test_the_key_comes_from_the_environment_and_is_part_of_nothing(monkeypatch):
 def test_no_rows_are_no_questions():
     with endpoint(lambda request, n: says("1")) as (url, seen):
         assert scored(url, [])["matching"] == [] and not seen
+
+
+def test_what_was_answered_is_not_asked_again_by_a_part_that_is_made_again(tmp_path):
+    def answer(request, count):
+        return says("50") if count <= 5 else (401, {}, b"no more")
+
+    with endpoint(answer) as (url, seen):
+        with pytest.raises(ModelError, match="401"):
+            scored(url, ["one", "two", "three"], workdir=tmp_path, concurrency=1)
+    with endpoint(lambda request, _: says("50")) as (url, again):
+        found = scored(url, ["one", "two", "three"], workdir=tmp_path, concurrency=1)
+    assert found[REASON] == [None] * 3
+    told = [words_of(request) for request in seen[:5]] + [words_of(request) for request in again]
+    assert len(told) == len(set(told)) == 12
