@@ -35,6 +35,8 @@ def datasets(recipe: Recipe, stage: str) -> list[str]:
     """Names of all datasets that a stage leaves in a workdir under this recipe."""
     runs = [f"{kind}-{seed}" for seed in recipe.train.seeds for kind in recipe.train.sets]
     raw = ["shards-raw"] if recipe.balance.baseline_fraction > 0 else []
+    beside = ["reinforcements"] if recipe.shard.reinforce else []
+    beside += [f"embeddings/{one.name}" for one in recipe.shard.embeddings]
     return {
         "extract": ["pairs"],
         "match": ["matches", "counts"],
@@ -44,7 +46,7 @@ def datasets(recipe: Recipe, stage: str) -> list[str]:
         "dedup": ["duplicates"],
         "recaption": [f"captions/{name}" for name in recipe.recaption.names()],
         "select": ["selection"],
-        "shard": ["shards", *raw],
+        "shard": ["shards", *raw, *beside],
         "train": [f"runs/{run}" for run in runs],
         "evaluate": [f"evaluations/{run}" for run in runs],
         "report": ["report"],

@@ -16,7 +16,7 @@ from curate.parts import Inputs
 from curate.shards import balance, captions, samples, writing
 from curate.shards.card import card, warnings_for
 from curate.store import Dataset, Part, Plan
-from jobs import engine
+from jobs import engine, reinforce
 
 Cut = dict[str, list[tuple[str, int, int]]]
 """Shard -> (part, first sample, number of samples), in order."""
@@ -31,6 +31,7 @@ def run(run: engine.Run) -> None:
     for kind in SETS:
         if kind == "curated" or run.recipe.balance.baseline_fraction > 0:
             make_set(run, kind)
+    reinforce.run(run)
 
 
 def make_set(run: engine.Run, kind: str) -> None:

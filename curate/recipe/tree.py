@@ -63,6 +63,11 @@ class Recipe(Settings, frozen=True, kw_only=True):
     def _check_captions(self) -> None:
         """ValueError for a text policy that names a captioner which the recipe has not, or not of the kind that it needs."""
         words = {one.name: one.word for one in self.recaption.captioners}
+        reinforce, models = self.shard.reinforce, [model.name for model in self.score.models]
+        for what, known in (("teachers", models), ("of", list(words))) if reinforce else ():
+            for name in getattr(reinforce, what):
+                if name not in known:
+                    raise ValueError(f"shard.reinforce.{what}: {name!r} is not in the recipe: {nearest(name, known)}")
         policy = self.shard.captions
         for names, kind in ((policy.reads(), None), (policy.weighed_by(), "consistency")):
             fit = [name for name, word in words.items() if kind in (None, word)]

@@ -6,20 +6,18 @@ not depend on the number of processes; larger ones stream shard by shard, each l
 shards of its own.
 """
 
-import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, islice
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 import numpy as np
 
 from curate import CurateError
 from curate.draw import draw
-from curate.store import Dataset
+from curate.shards.reading import image_of, members_of
+from curate.store import Dataset, StoreError
 
-IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tiff", "avif")
-"""Suffixes of members that are images."""
 AT_ONCE = 64
 """Samples of a stream that are looked at together: enough that a draw costs little, few beside a window."""
 
@@ -86,24 +84,19 @@ Batch = tuple[int, list[Sample]]
 
 def read_shard(shards: Dataset, shard: str) -> Iterator[Sample]:
     """The samples of `<shard>.tar` in order. TrainingError for a damaged tar and a sample without an image or a text."""
-    from webdataset.tariterators import group_by_keys, tar_file_iterator
-
     url = shards.path(f"{shard}.tar")
-    with shards.fs.open(url, "rb") as file:
-        members = ({**member, "__url__": url} for member in tar_file_iterator(file))
-        try:
-            for members_of in group_by_keys(members):
-                yield _sample(members_of, url)
-        except tarfile.TarError as error:
-            raise TrainingError(f"{url} is damaged ({error}); make it again with `--redo shard`") from error
+    try:
+        for key, members in members_of(shards, shard):
+            yield _sample(key, members, url)
+    except StoreError as error:
+        raise TrainingError(str(error)) from error
 
 
-def _sample(members: Mapping[str, Any], url: str) -> Sample:
-    key = members["__key__"]
-    image = next((members[suffix] for suffix in IMAGES if suffix in members), None)
+def _sample(key: str, members: Mapping[str, bytes], url: str) -> Sample:
+    image = image_of(members)
     if image is None:
         # A wrong suffix that is passed over in silence filters out everything, and the loader waits for ever.
-        raise TrainingError(f"{url}: sample {key} has no image among {sorted(set(members) - {'__key__', '__url__'})}")
+        raise TrainingError(f"{url}: sample {key} has no image among {sorted(members)}")
     facts = msgspec.json.decode(members["json"]) if "json" in members else {}
     texts = facts.get("texts")
     if not texts and "txt" not in members:
