@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ("tests.hostile_web", "tests.raw_web", "tests.small_model", "tests.small_workdir")
+pytest_plugins = ("tests.hostile_web", "tests.raw_web", "tests.small_coca", "tests.small_model", "tests.small_workdir")
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")

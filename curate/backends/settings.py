@@ -1,6 +1,6 @@
 """The settings of the backends, one type each; `backend` in the recipe says which."""
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
@@ -86,4 +86,24 @@ class OpenAI(Backend, frozen=True, kw_only=True, tag="openai"):
         return msgspec.structs.replace(self, **{name: value / workers for name, value in limits.items() if value})
 
 
-AnyBackend = OpenAI
+class CoCa(Backend, frozen=True, kw_only=True, tag="coca"):
+    """A captioner of open_clip on this machine; see `curate.backends.coca`. It heeds images, not prompts."""
+
+    runtime = ("name", "batch_size")
+
+    model: str
+    """open_clip's name (`coca_ViT-L-14`), or `local-dir:PATH` of a folder with `open_clip_config.json` and weights."""
+    pretrained: str | None = None
+    """open_clip's tag (`mscoco_finetuned_laion2b_s13b_b90k`), or the path of a checkpoint."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    batch_size: Count = 16
+    """Requests that are answered together."""
+    beams: Count = 1
+    """Of the search where nothing is drawn (temperature 0)."""
+    min_tokens: Limit = 0
+    """No caption ends before; four is what open_clip's own `generate` has."""
+    prefix: str = ""
+    """Words that every caption begins with (`a photo of`)."""
+
+
+AnyBackend = OpenAI | CoCa

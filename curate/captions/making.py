@@ -13,7 +13,7 @@ import pyarrow as pa
 from curate import parts, schema
 from curate.backends import registry as backends
 from curate.backends.cache import Cache
-from curate.backends.contract import Photo
+from curate.backends.contract import Photo, mark_of
 from curate.backends.desk import Counts
 from curate.backends.settings import Backend as BackendSettings
 from curate.captions import registry
@@ -28,6 +28,7 @@ from curate.recipe import Model
 from curate.schema import Schema
 from curate.scores import passing
 from curate.store import Dataset, Part, Plan
+from curate.weights import ModelError
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,8 @@ def asked(part: str, inputs: Inputs, captioner: Asking, task: Task, counts: Coun
     """Yields the table of each row group. Conversations go on over the edges of row groups, so that a backend never waits for one."""
     assert task.backend is not None
     backend = backends.kind(task.backend).load(task.backend, task.device)
+    if backend.mark != mark_of(task.plan.settings["asks"]):
+        raise ModelError(f"backend {task.backend.name!r} is not the model that this run was planned with")
     groups: deque[_Group] = deque()
     pictures = passing.Pictures(images_of(task.images, part)) if task.settings.shows else None
 

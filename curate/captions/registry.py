@@ -9,16 +9,18 @@ from typing import Any
 from curate import models as clips
 from curate.backends import registry as backends
 from curate.backends.settings import Backend
-from curate.captions import consistency, describe
+from curate.captions import candidates, consistency, describe, rank
 from curate.captions.contract import Kind
 from curate.captions.settings import Captioner
 from curate.weights import Model
 
 KINDS: dict[str, Kind] = {
+    "candidates": candidates.KIND,
     "consistency": consistency.KIND,
     "describe": describe.KIND,
+    "rank": rank.KIND,
 }
-AnyCaptioner = describe.Describe | consistency.Consistency
+AnyCaptioner = candidates.Candidates | consistency.Consistency | describe.Describe | rank.Rank
 """Settings of any of them; a union."""
 
 

@@ -8,7 +8,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any
 
@@ -19,7 +19,7 @@ from torch import nn
 from curate import models
 from curate.recipe import Train
 from curate.store import Dataset
-from curate.training import checkpoints
+from curate.training import captioning, checkpoints
 from curate.training.balancing import Redrawn
 from curate.training.job import PARENT, Job, Place, check, held_in_memory, is_alive, processes, steps_of
 from curate.training.loading import Batches, Pictures, loader
@@ -66,6 +66,8 @@ class Training:
         model = models.quietly(open_clip.create_model, name, pretrained_text=False).to(place.device)
         # A third faster for convolutions on a CPU, and what tensor cores want on a GPU.
         self.model = model.to(memory_format=torch.channels_last).train()
+        if captioning.is_captioner(self.model):
+            captioning.begin(self.model)
         self.tokenizer = models.tokenizer(name, merges_of(settings.model))
         decay = [p for n, p in self.model.named_parameters() if decays(n, p)]
         rest = [p for n, p in self.model.named_parameters() if not decays(n, p)]
@@ -74,7 +76,7 @@ class Training:
             lr=settings.learning_rate, betas=(0.9, settings.beta2), eps=1e-6,
         )  # fmt: skip
         self.scaler = torch.amp.GradScaler("cuda", enabled=settings.precision == "amp")
-        self.loss = open_clip.ClipLoss(local_loss=True, gather_with_grad=True, rank=place.rank, world_size=place.world)
+        self.loss = objective(self.model, place)
         epochs = Redrawn(shards, job.seed) if job.online_balance else Whole()
         self.source: InMemory | Streaming
         if held_in_memory(shards, settings):
@@ -131,7 +133,7 @@ class Training:
         dtype = torch.bfloat16 if settings.precision == "amp_bf16" else torch.float16
         mixed = torch.autocast("cuda", dtype) if settings.precision != "fp32" else nullcontext()
         with mixed:
-            loss = self.loss(*engine(images, tokens.to(device, non_blocking=True)))
+            loss = self.loss(engine(images, tokens.to(device, non_blocking=True)))
         self.optimizer.zero_grad()
         self.scaler.scale(loss).backward()
         self.scaler.step(self.optimizer)
@@ -205,6 +207,16 @@ class Training:
             "parameters": sum(p.numel() for p in self.model.parameters()),
             "final_loss": self.log[-1]["loss"] if self.log else None,
         }  # fmt: skip
+
+
+def objective(model: nn.Module, place: Place) -> Callable[[Any], torch.Tensor]:
+    """The loss, as a function of what the model answers to images and token ids."""
+    import open_clip
+
+    if captioning.is_captioner(model):
+        return captioning.objective(place.rank, place.world)
+    loss = open_clip.ClipLoss(local_loss=True, gather_with_grad=True, rank=place.rank, world_size=place.world)
+    return lambda outputs: loss(*outputs)
 
 
 def schedule(settings: Train, step: int, steps: int) -> float:

@@ -25,7 +25,7 @@ def task_of(workdir: str, backends, *captioners, models=(), **more) -> Task:
     settings = told.captioners[-1]
     named = tuple(model for name in settings.models() for model in whole.score.models if model.name == name)
     backend, images = told.backend_of(settings), Dataset(workdir, "images")
-    identity = registry.identity(settings, backend, named) | {"seed": 0}
+    identity = registry.identity(settings, backend, named) | {"seed": more.get("seed", 0)}
     name = f"captions/{settings.name}"
     plan = Plan(dataset=name, stage="recaption", settings=identity, inputs={}, parts=tuple(images.part_names()))
     known = {

@@ -1,0 +1,109 @@
+"""Another captioner's captions in the order in which a CLIP model likes them for their image, best first.
+
+Reward of a caption c of an image i: R(c) = WEIGHT x max(cos(i, c), 0), less the same of the pair's baseline: CLIP-reward, whose baseline is
+the greedy caption (Cho et al., "Fine-grained Image Captioning with CLIP Reward", arXiv:2205.13115; the weight is CLIPScore's). A baseline
+orders nothing, but says what is worth having: above 0 a caption is better than what the pair has. Without one the first caption is the
+argmax of the cosine, which is how MacCap chooses (Qiu et al., arXiv:2401.02347).
+"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from curate import models
+from curate.captions.contract import REASON, Columns, Computing, Kind
+from curate.captions.settings import Captioner
+from curate.scores.contract import unless, vectors
+from curate.settings import Name
+from curate.weights import Model
+
+WEIGHT = 2.5
+ALT, NONE = "alt", "none"
+
+
+class Rank(Captioner, frozen=True, kw_only=True, tag="rank"):
+    """Captions by CLIP's reward; see `curate.captions.rank`."""
+
+    of: Name
+    """The captioner whose captions are ranked."""
+    model: Name
+    """One of score.models."""
+    baseline: Name = ALT
+    """`alt`: the pair's alt text; `none`; or a captioner, whose first caption it is."""
+
+    def captions_of(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys([self.of] if self.baseline in (ALT, NONE) else [self.of, self.baseline]))
+
+    def models(self) -> tuple[str, ...]:
+        return (self.model,)
+
+
+class Embeds(Protocol):
+    """What is asked of a `curate.models.Clip`."""
+
+    def text_embeddings(self, texts: list[str]) -> np.ndarray: ...
+
+
+class Ranker(Computing):
+    """`schemas/captions/rank.yaml`. Rewards are float64, from the stored image embeddings (float16) and texts embedded now (float32)."""
+
+    def __init__(self, settings: Rank, clip: Embeds):
+        self._settings, self._clip = settings, clip
+        self._score = f"scores/{settings.model}"
+        read = ("image_embedding", "similarity_score") if settings.baseline == ALT else ("image_embedding",)
+        self.tables = {self._score: read} | {f"captions/{name}": ("captions",) for name in settings.captions_of()}
+
+    def score(self, rows: pa.Table, images: Columns, image_of: np.ndarray) -> Columns:
+        captions = rows[f"captions/{self._settings.of}.captions"].to_pylist()
+        flat = [text for some in captions for text in some]
+        owner = np.repeat(np.arange(len(captions)), [len(some) for some in captions])
+        image = vectors(rows[f"{self._score}.image_embedding"])
+        rewards = self._rewards(image, flat, owner) - self._baseline(rows, image)[owner]
+        ordered: list[list[tuple[float, str]]] = [[] for _ in captions]
+        for row, value, text in zip(owner.tolist(), rewards.tolist(), flat, strict=True):
+            ordered[row].append((value, text))
+        for some in ordered:
+            # Stable: of captions that are liked as much the one that was made first stays first.
+            some.sort(key=lambda one: -one[0])
+        finite = np.array([all(np.isfinite(value) for value, _ in some) for some in ordered], bool)
+        return {
+            "captions": pa.array([[text for _, text in some] for some in ordered], pa.list_(pa.string())),
+            "rewards": pa.array([[value for value, _ in some] for some in ordered], pa.list_(pa.float64())),
+            "best": np.array([some[0][0] for some in ordered], np.float64),
+            "rejected": pa.nulls(len(ordered), pa.list_(pa.string())),
+            REASON: unless(finite, "not_finite"),
+        }
+
+    def _rewards(self, image: np.ndarray, texts: list[str], owner: np.ndarray) -> np.ndarray:
+        """Rewards of texts without a baseline; `owner`: each text's row of `image`."""
+        distinct = list(dict.fromkeys(texts))
+        place = {text: index for index, text in enumerate(distinct)}
+        embedded = self._clip.text_embeddings(distinct)[[place[text] for text in texts]]
+        return reward(np.einsum("ij,ij->i", image[owner].astype(np.float64), embedded.astype(np.float64)))
+
+    def _baseline(self, rows: pa.Table, image: np.ndarray) -> np.ndarray:
+        """The reward of each row's baseline."""
+        if self._settings.baseline == NONE:
+            return np.zeros(len(rows))
+        if self._settings.baseline == ALT:
+            return reward(rows[f"{self._score}.similarity_score"].to_numpy().astype(np.float64))
+        first = [some[0] for some in rows[f"captions/{self._settings.baseline}.captions"].to_pylist()]
+        return self._rewards(image, first, np.arange(len(first)))
+
+
+def reward(cosines: np.ndarray) -> np.ndarray:
+    """WEIGHT x max(cos, 0); float64."""
+    return WEIGHT * np.maximum(cosines, 0)
+
+
+def identity(settings: Rank) -> dict[str, Any]:
+    return settings.identity() | {"weight": WEIGHT}
+
+
+def load(settings: Rank, device: str, identity: Mapping[str, Any], model: Model) -> Ranker:
+    return Ranker(settings, models.load(model, device, identity["models"][model.name]["revision"]))
+
+
+KIND = Kind(needs="rows", load=load, identity=identity, on_device=True)
