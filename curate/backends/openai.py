@@ -44,10 +44,6 @@ class Endpoint(Backend):
         self._settings, self._key, self.concurrency = settings, key, settings.concurrency
         self._url = f"{settings.endpoint.rstrip('/')}/chat/completions"
         self._health = Health(self._url, settings.give_up)
-        self._requests, self._tokens = (
-            pacing.Pace(settings.requests_per_minute),
-            pacing.Pace(settings.tokens_per_minute),
-        )
         self._guess = float(GUESS)
         self._session: Any = None
 
@@ -62,6 +58,8 @@ class Endpoint(Backend):
             raise ModelError(
                 f"aiohttp asks endpoints, and is not here ({error}): pip install 'curate-pairs[http]'"
             ) from error
+        self._requests = pacing.Pace(self._settings.requests_per_minute)
+        self._tokens = pacing.Pace(self._settings.tokens_per_minute)
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         total = self._settings.timeout
         self._session = aiohttp.ClientSession(

@@ -12,22 +12,22 @@ LONGEST_WAIT = 60.0
 
 
 class Pace:
-    """So many units a minute: whoever takes some waits until those who came before have used up their time.
+    """So many units a minute, of one event loop: whoever takes some waits until those who came before have used up their time.
 
     Even, without bursts: a worker that begins late has nothing saved up.
     """
 
     def __init__(self, per_minute: float | None):
-        self._seconds, self._free = 60 / per_minute if per_minute else 0.0, 0.0
+        self._seconds, self._free, self._turn = 60 / per_minute if per_minute else 0.0, 0.0, asyncio.Lock()
 
     async def take(self, units: float) -> None:
         """Waits for its turn, which lasts as long as the units take."""
         if not self._seconds:
             return
-        now = time.monotonic()
-        turn = max(self._free, now)
-        self._free = turn + units * self._seconds
-        await asyncio.sleep(turn - now)
+        # One waits for the time and the others for it, so that what is settled meanwhile counts for them.
+        async with self._turn:
+            await asyncio.sleep(max(self._free - time.monotonic(), 0))
+            self._free = max(self._free, time.monotonic()) + units * self._seconds
 
     def settle(self, units: float) -> None:
         """More units were taken than was thought, or fewer (negative)."""
