@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from curate import CurateError, __version__, recipe
-from curate.commands import counts, explain, metadata, plan, retry
+from curate.commands import counts, explain, filter_network, metadata, plan, retry
 from curate.commands.options import Overrides, RecipeOption, WorkdirOption
 from curate.recipe import RecipeError
 from curate.store import nearest
@@ -24,6 +24,7 @@ app.add_typer(metadata.app, name="metadata")
 app.add_typer(plan.app, name="plan")
 app.command()(explain.explain)
 app.command()(retry.retry)
+app.command()(filter_network.filter_network)
 
 
 @app.command()

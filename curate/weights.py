@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, BinaryIO, ClassVar, Literal
 
 from curate import CurateError
 from curate.settings import Count, Name, Settings
@@ -196,7 +196,12 @@ def read_json(path: Path) -> dict[str, Any]:
 def sha256(path: Path) -> str:
     """sha256 of a file, hex."""
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return digest(file)
+
+
+def digest(file: BinaryIO) -> str:
+    """sha256 of what an open file holds, hex."""
+    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 @contextmanager

@@ -4,8 +4,9 @@ import jobs  # noqa: F401 - before all others, see there
 
 # isort: split
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import fsspec
 
@@ -20,8 +21,8 @@ from jobs import engine
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 
 
-def make(run: engine.Run, settings: OfPool, images: Dataset) -> None:
-    """Makes the table of one scorer of embeddings, once its model's table is there."""
+def make(run: engine.Run, settings: OfPool, images: Dataset, finish: Callable[[], Mapping[str, Any]]) -> None:
+    """Makes the table of one scorer of embeddings, once its model's table is there; `finish` as in `engine.Run.make`."""
     score, scores = run.recipe.score, run.dataset(f"scores/{settings.model}")
     kind, model = registry.kind(settings), score.model_of(settings)
     found = targets(settings, run.recipe.evaluate.sets)
@@ -53,7 +54,7 @@ def make(run: engine.Run, settings: OfPool, images: Dataset) -> None:
         derived.tidy(job)
         return done
 
-    run.make(plan, launch)
+    run.make(plan, launch, finish)
 
 
 def targets(settings: OfPool, known: Sequence[EvaluationSet]) -> Targets:

@@ -8,9 +8,11 @@ import jobs  # noqa: F401 - before all others, see there
 # isort: split
 from collections.abc import Sequence
 from functools import cache, partial
+from typing import Any
 
 import msgspec
 
+from curate import disclosures
 from curate.images import generations
 from curate.recipe import Model
 from curate.scores import npz, passing, registry, stored
@@ -38,7 +40,7 @@ def run(run: engine.Run) -> None:
             make(run, [task for task in tasks if registry.kind(task.settings).needs == needs])
         for settings in score.scorers:
             if isinstance(settings, OfPool):
-                deriving.make(run, settings, images)
+                deriving.make(run, settings, images, partial(disclosed, [score.model_of(settings)]))
             elif isinstance(settings, OfEmbeddings):
                 from_embeddings(run, settings)
 
@@ -56,7 +58,13 @@ def from_embeddings(run: engine.Run, settings: OfEmbeddings) -> None:
         gpus = gpus_each(run.engines, score.device, [task])
         return engine.ray_parts(run.engines, work, missing, workers=score.workers, gpus=gpus)
 
-    run.make(plan, launch)
+    run.make(plan, launch, finish=partial(disclosed, [model]))
+
+
+def disclosed(asked: Sequence[Model]) -> dict[str, Any]:
+    """For a table's manifest: what the models that it comes from were trained on, by name, where they say it."""
+    found = {model.name: told for model in asked if (told := disclosures.of(model)) is not None}
+    return {"disclosures": found} if found else {}
 
 
 def make(run: engine.Run, tasks: Sequence[Task]) -> None:
@@ -80,7 +88,9 @@ def make(run: engine.Run, tasks: Sequence[Task]) -> None:
 
     for task in tasks:
         name = task.plan.dataset
-        run.make(task.plan, partial(launch, dataset=name), missing=missing[name])
+        asked = [model for model in (task.settings, task.model) if isinstance(model, Model)]
+        finish = partial(disclosed, asked)
+        run.make(task.plan, partial(launch, dataset=name), finish=finish, missing=missing[name])
 
 
 def gpus_each(engines: engine.Engines, device: str, tasks: Sequence[Task]) -> float:

@@ -53,7 +53,7 @@ def trainings(run: engine.Run) -> Iterator[Job]:
                       settings=settings, seed=seed, kind=kind)  # fmt: skip
 
 
-def planned(run: engine.Run, job: Job) -> Plan:
+def planned(run: engine.Run, job: Job, stage: str = "train") -> Plan:
     """What decides a run: settings, and the model's configuration and vocabulary rather than their paths."""
     import open_clip
 
@@ -63,7 +63,10 @@ def planned(run: engine.Run, job: Job) -> Plan:
     settings["online_balance"] = job.online_balance
     settings |= {"set": job.kind, "seed": job.seed, "model": open_clip.get_model_config(model)}
     settings |= {"vocabulary": weights.sha256(merges) if merges else None}
-    return run.plan(job.target, settings, [job.shards], stage="train")
+    if job.objective != "contrastive":
+        settings["objective"] = job.objective
+    inputs = [job.shards, *([job.begin_with] if job.begin_with else [])]
+    return run.plan(job.target, settings, inputs, stage=stage)
 
 
 def train_here(run: engine.Run, job: Job, place: Place) -> None:

@@ -7,6 +7,7 @@ out; they are not part of a dataset's identity.
 
 from curate.recipe.choosing import Branch, Dedup, Rule, Select, Shard, Value
 from curate.recipe.images import Download
+from curate.recipe.networks import FilterNetwork, FineTune, Trusted
 from curate.recipe.pools import Extract, Labels, Pmc, Source, Table
 from curate.recipe.proving import Evaluate, EvaluationSet, Report, Train
 from curate.recipe.reading import build, load
@@ -28,6 +29,8 @@ __all__ = [
     "Evaluate",
     "EvaluationSet",
     "Extract",
+    "FilterNetwork",
+    "FineTune",
     "Labels",
     "Limit",
     "Match",
@@ -50,6 +53,7 @@ __all__ = [
     "Table",
     "Threshold",
     "Train",
+    "Trusted",
     "Value",
     "build",
     "load",

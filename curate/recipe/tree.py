@@ -2,6 +2,7 @@
 
 from curate.recipe.choosing import Dedup, Select, Shard
 from curate.recipe.images import Download
+from curate.recipe.networks import FilterNetwork
 from curate.recipe.pools import Extract
 from curate.recipe.proving import Evaluate, Report, Train
 from curate.recipe.recaptioning import Recaption
@@ -29,6 +30,8 @@ class Recipe(Settings, frozen=True, kw_only=True):
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
     report: Report = Report()
+    filter_network: FilterNetwork = FilterNetwork()
+    """No stage: what `curate filter-network` trains is named in `score.models`."""
 
     def __post_init__(self) -> None:
         from curate.selection.resolving import resolve

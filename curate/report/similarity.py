@@ -22,7 +22,8 @@ def similarity(workdir: str, recipe: Recipe) -> list[dict[str, Any]]:
     for model in recipe.score.models:
         scores = Dataset(workdir, f"scores/{model.name}")
         if scores.manifest() is not None:
-            found.append(_account(scores, Dataset(workdir, "selection"), model.name) | _limits(rules, model.name))
+            account = _account(scores, Dataset(workdir, "selection"), model.name) | _limits(rules, model.name)
+            found.append(account | {"trained_on": _disclosed(scores, model.name)})
     return found
 
 
@@ -31,6 +32,19 @@ def settled(workdir: str, recipe: Recipe) -> list[Rule]:
     means = list(resolve(recipe.select, recipe.score, recipe.recaption))
     manifest = Dataset(workdir, "selection").manifest()
     return means if manifest is None else means + msgspec.convert(manifest.extra.get("rules", []), list[Rule])
+
+
+def _disclosed(scores: Dataset, model: str) -> dict[str, Any] | None:
+    """What the model was trained on, as the scores' manifest has it: its sets with their sizes, and what is to be warned of. None where
+    the model said nothing."""
+    told = scores.require().extra.get("disclosures", {}).get(model)
+    if told is None:
+        return None
+    sets = [
+        {"name": one["name"], "samples": one["samples"], "fingerprint": one["fingerprint"]}
+        for one in told["trained_on"]
+    ]
+    return {"sets": sets, "samples_seen": told["samples_seen"], "warnings": told["warnings"]}
 
 
 def _account(scores: Dataset, selection: Dataset, model: str) -> dict[str, Any]:

@@ -39,6 +39,11 @@ PRESETS: dict[str, Preset] = {
         "it: rules: [{rule: low_similarity, min: 0.3}].",
         _CLIP_SCORE,
     ),
+    "dfn": Preset(
+        "Data Filtering Networks (Fang et al., 2023): the top 15 % by a network that was trained on trusted pairs, such as `curate "
+        "filter-network` makes; name it in `model` where score.models has several. The fraction is one of the whole pool.",
+        (Rule(rule="low_similarity", top_fraction=0.15),),
+    ),
     "laion2b": Preset(
         "LAION-2B's rules as DataComp has them: cosine by B/32 at least 0.28, English. Theirs asks CLD3 for the language, this one reads "
         "`images.lang`, which is fastText's, so that they differ where the two models do; with CLD3's answer in a column name it: "

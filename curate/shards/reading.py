@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from curate.store import Dataset, StoreError
 
-IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tiff", "avif")
+IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif")
 """Suffixes of members that are images."""
 
 

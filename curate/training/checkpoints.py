@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from curate.store import Dataset
+from curate.training.shards import TrainingError
 from curate.weights import CONFIG, WEIGHTS, merges_of, register
 
 LAST = "checkpoint.pt"
@@ -30,6 +31,17 @@ def last(target: Dataset) -> dict[str, Any] | None:
     if not target.fs.exists(target.path(LAST)):
         return None
     return torch.load(io.BytesIO(target.fs.cat_file(target.path(LAST))), map_location="cpu", weights_only=True)
+
+
+def begin_with(model: Any, run: Dataset) -> None:
+    """Gives a model the weights of a finished run of the same architecture. TrainingError where they do not fit."""
+    from safetensors.torch import load as tensors
+
+    run.require()
+    try:
+        model.load_state_dict(tensors(run.fs.cat_file(run.path(WEIGHTS))))
+    except RuntimeError as error:
+        raise TrainingError(f"{run.path(WEIGHTS)} does not fit the model: {str(error)[:500]}") from error
 
 
 def finish(target: Dataset, model: Any, config: str, log: list[dict[str, Any]], facts: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import msgspec
 
@@ -10,7 +11,9 @@ from curate.models import device_of
 from curate.recipe import Train
 from curate.store import Dataset
 from curate.training.balancing import check_balance
-from curate.training.shards import TrainingError, check_fits, sizes_of
+from curate.training.sets import Own, Set
+from curate.training.shards import TrainingError, check_fits
+from curate.training.trusted import Indexed
 from curate.weights import register
 
 PARENT = "CURATE_PARENT"
@@ -22,18 +25,26 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     workdir: str
     shards: str
-    """Dataset of the shards: `shards` or `shards-raw`."""
+    """Dataset of the shards: `shards` or `shards-raw`; of a trusted set its index."""
     target: str
-    """Dataset of the run: `runs/<set>-<seed>`."""
+    """Dataset of the run: `runs/<set>-<seed>`, or the filter network's."""
     settings: Train
     seed: int
     kind: str
-    """Which set it is, `raw` or `curated`."""
+    """Which set it is, `raw`, `curated` or `trusted`."""
+    objective: Literal["contrastive", "hyperbolic"] = "contrastive"
+    begin_with: str | None = None
+    """Dataset of the run whose weights it begins with; with none they are random."""
 
     @property
     def online_balance(self) -> bool:
         """Whether each epoch is drawn anew. The raw baseline is what a balance is compared with: it never has one."""
         return self.settings.online_balance and self.kind == "curated"
+
+    def opened(self) -> Set:
+        """The set. StoreError where it is not there."""
+        data = Dataset(self.workdir, self.shards)
+        return Indexed(data) if self.kind == "trusted" else Own(data)
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -53,28 +64,26 @@ def steps_of(settings: Train) -> int:
     return -(-settings.samples_seen // settings.batch_size)
 
 
-def check(job: Job, world: int) -> dict[str, int]:
-    """The sizes of the set's shards; TrainingError for settings and sets that cannot work, before anything starts."""
-    settings = job.settings
-    shards = Dataset(job.workdir, job.shards)
-    sizes = sizes_of(shards)
+def check(job: Job, world: int) -> Set:
+    """The set; TrainingError for settings and sets that cannot work, before anything starts."""
+    settings, shards, data = job.settings, job.opened(), Dataset(job.workdir, job.shards)
     lanes = None if held_in_memory(shards, settings) else world * max(1, settings.workers)
-    check_fits(f"{shards.root}", sizes, settings.batch_size, lanes)
+    check_fits(data.root, shards.sizes, settings.batch_size, lanes)
     if job.online_balance:
-        check_balance(shards, settings.batch_size)
+        check_balance(data, settings.batch_size)
     if settings.batch_size % world:
         raise TrainingError(f"train.batch_size {settings.batch_size} does not divide among {world} processes")
     if settings.precision != "fp32" and device_of(settings.device) == "cpu":
         raise TrainingError(f"train.precision {settings.precision} needs a GPU; a CPU emulates it. Set it to fp32")
     register(settings.model)
-    return sizes
+    return shards
 
 
-def held_in_memory(shards: Dataset, settings: Train) -> bool:
+def held_in_memory(shards: Set, settings: Train) -> bool:
     """Whether the tars of a set are small enough to be kept."""
     left = settings.in_memory_bytes
-    for name in sizes_of(shards):
-        left -= shards.fs.size(shards.path(f"{name}.tar"))
+    for name in shards.sizes:
+        left -= shards.nbytes(name)
         if left < 0:
             return False
     return True

@@ -8,7 +8,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
 
@@ -16,37 +16,37 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from curate import models
+from curate import lorentz, models
 from curate.recipe import Train
 from curate.store import Dataset
 from curate.training import captioning, checkpoints
 from curate.training.balancing import Redrawn
 from curate.training.job import PARENT, Job, Place, check, held_in_memory, is_alive, processes, steps_of
 from curate.training.loading import Batches, Pictures, loader
-from curate.training.shards import InMemory, Streaming, TrainingError, Whole, read_shard
+from curate.training.objectives import objective
+from curate.training.sets import Set
+from curate.training.shards import InMemory, Streaming, TrainingError, Whole
 from curate.weights import merges_of, register
 
 LOG_LINES = 200
 """A log has about this many lines, however long the training."""
-LONGEST_SCALE = math.log(100)
-"""CLIP's bound of the logit scale."""
 
 
 def train(job: Job) -> None:
     """Trains, and leaves in the run's folder what `checkpoints.finish` writes. Raises TrainingError, ModelError."""
     with processes(job.settings) as place:
-        sizes = check(job, place.world)
+        shards = check(job, place.world)
         # 0 means every core, shared by the processes of this machine.
         cores = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         torch.set_num_threads(job.settings.threads or max(1, cores))
         target = Dataset(job.workdir, job.target)
-        training = Training(job, place, sizes)
+        training = Training(job, place, shards)
         state = checkpoints.last(target)
         if state is not None:
             training.resume(state)
         training.run(target)
         if place.first:
-            checkpoints.finish(target, training.model, job.settings.model, training.log, training.facts(sizes))
+            checkpoints.finish(target, training.model, job.settings.model, training.log, training.facts())
         if place.world > 1:
             dist.barrier()
 
@@ -54,20 +54,25 @@ def train(job: Job) -> None:
 class Training:
     """Model, optimizer and the place in the data; what a checkpoint holds."""
 
-    def __init__(self, job: Job, place: Place, sizes: dict[str, int]):
+    def __init__(self, job: Job, place: Place, shards: Set):
         import open_clip
 
-        self.job, self.place, self.step = job, place, 0
+        self.job, self.place, self.step, self.shards = job, place, 0, shards
         self.log: list[dict[str, Any]] = []
         self.bad = 0
-        settings, shards = job.settings, Dataset(job.workdir, job.shards)
+        settings = job.settings
         torch.manual_seed(job.seed)
         name = register(settings.model)
         model = models.quietly(open_clip.create_model, name, pretrained_text=False).to(place.device)
+        if job.objective == "hyperbolic":
+            lorentz.add_parameters(model, open_clip.get_model_config(name)["embed_dim"])
+            model.to(place.device)
+        if captioning.is_captioner(model):
+            captioning.begin(model)
+        if job.begin_with:
+            checkpoints.begin_with(model, Dataset(job.workdir, job.begin_with))
         # A third faster for convolutions on a CPU, and what tensor cores want on a GPU.
         self.model = model.to(memory_format=torch.channels_last).train()
-        if captioning.is_captioner(self.model):
-            captioning.begin(self.model)
         self.tokenizer = models.tokenizer(name, merges_of(settings.model))
         decay = [p for n, p in self.model.named_parameters() if decays(n, p)]
         rest = [p for n, p in self.model.named_parameters() if not decays(n, p)]
@@ -76,17 +81,17 @@ class Training:
             lr=settings.learning_rate, betas=(0.9, settings.beta2), eps=1e-6,
         )  # fmt: skip
         self.scaler = torch.amp.GradScaler("cuda", enabled=settings.precision == "amp")
-        self.loss = objective(self.model, place)
-        epochs = Redrawn(shards, job.seed) if job.online_balance else Whole()
+        self.objective: Any = objective(job.objective, self.model, place.rank, place.world)
+        epochs = Redrawn(Dataset(job.workdir, job.shards), job.seed) if job.online_balance else Whole()
         self.source: InMemory | Streaming
         if held_in_memory(shards, settings):
-            samples = [sample for name in sizes for sample in read_shard(shards, name)]
+            samples = [sample for name in shards.sizes for sample in shards.read(name)]
             self.source = InMemory(samples, settings.batch_size, job.seed, place.rank, place.world, epochs)
             self.lanes = 0
         else:
             share = settings.batch_size // place.world
             self.source = Streaming(
-                shards, sizes, share, job.seed, settings.shuffle_window, place.rank, place.world, epochs
+                shards.read, shards.sizes, share, job.seed, settings.shuffle_window, place.rank, place.world, epochs
             )
             self.lanes = place.world * max(1, settings.workers)
 
@@ -133,13 +138,12 @@ class Training:
         dtype = torch.bfloat16 if settings.precision == "amp_bf16" else torch.float16
         mixed = torch.autocast("cuda", dtype) if settings.precision != "fp32" else nullcontext()
         with mixed:
-            loss = self.loss(engine(images, tokens.to(device, non_blocking=True)))
+            loss = engine(images, tokens.to(device, non_blocking=True))
         self.optimizer.zero_grad()
         self.scaler.scale(loss).backward()
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        with torch.no_grad():
-            self.model.logit_scale.clamp_(0, LONGEST_SCALE)
+        self.objective.clamp()
         return loss.item()
 
     def _mean(self, loss: float) -> float:
@@ -167,11 +171,12 @@ class Training:
 
     def _distributed(self) -> nn.Module:
         if self.place.world == 1:
-            return self.model
+            return self.objective
         if self.place.device == "cpu":
-            return nn.parallel.DistributedDataParallel(self.model)
-        self.model = nn.SyncBatchNorm.convert_sync_batchnorm(self.model)
-        return nn.parallel.DistributedDataParallel(self.model, device_ids=[int(self.place.device.split(":")[1])])
+            return nn.parallel.DistributedDataParallel(self.objective)
+        self.objective = nn.SyncBatchNorm.convert_sync_batchnorm(self.objective)
+        self.model = self.objective.model
+        return nn.parallel.DistributedDataParallel(self.objective, device_ids=[int(self.place.device.split(":")[1])])
 
     # -- checkpoints
 
@@ -197,26 +202,16 @@ class Training:
         self.scaler.load_state_dict(state["scaler"])
         self.step, self.bad, self.log = state["step"], state["bad"], json.loads(state["log"])
 
-    def facts(self, sizes: dict[str, int]) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         """What `run.json` says."""
-        job, steps = self.job, steps_of(self.job.settings)
+        job, steps, sizes = self.job, steps_of(self.job.settings), self.shards.sizes
         return {
             "run": job.target.removeprefix("runs/"), "set": job.kind, "seed": job.seed, "model": job.settings.identity()["model"],
             "samples_seen": steps * job.settings.batch_size, "steps": steps, "batch_size": job.settings.batch_size,
-            "online_balance": job.online_balance, "images": sum(sizes.values()), "shards": len(sizes), "undecodable_images_seen": self.bad,
+            "objective": job.objective, "online_balance": job.online_balance, "images": sum(sizes.values()), "shards": len(sizes), "undecodable_images_seen": self.bad,
             "parameters": sum(p.numel() for p in self.model.parameters()),
             "final_loss": self.log[-1]["loss"] if self.log else None,
         }  # fmt: skip
-
-
-def objective(model: nn.Module, place: Place) -> Callable[[Any], torch.Tensor]:
-    """The loss, as a function of what the model answers to images and token ids."""
-    import open_clip
-
-    if captioning.is_captioner(model):
-        return captioning.objective(place.rank, place.world)
-    loss = open_clip.ClipLoss(local_loss=True, gather_with_grad=True, rank=place.rank, world_size=place.world)
-    return lambda outputs: loss(*outputs)
 
 
 def schedule(settings: Train, step: int, steps: int) -> float:
@@ -228,5 +223,5 @@ def schedule(settings: Train, step: int, steps: int) -> float:
 
 
 def decays(name: str, parameter: nn.Parameter) -> bool:
-    """Whether weight decay applies: to matrices and kernels, not to gains, biases and the logit scale."""
+    """Whether weight decay applies: to matrices and kernels, not to gains, biases and single numbers (logit scale, curvature)."""
     return parameter.ndim >= 2 and "bias" not in name and "logit_scale" not in name

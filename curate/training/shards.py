@@ -6,7 +6,7 @@ not depend on the number of processes; larger ones stream shard by shard, each l
 shards of its own.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count, islice
 from typing import Protocol
 
@@ -150,7 +150,7 @@ class Streaming:
 
     def __init__(
         self,
-        shards: Dataset,
+        read: Callable[[str], Iterator[Sample]],
         sizes: Mapping[str, int],
         share: int,
         seed: int,
@@ -159,7 +159,7 @@ class Streaming:
         world: int = 1,
         epochs: Epochs | None = None,
     ):
-        self._shards, self._sizes, self._share = shards, sizes, share
+        self._read, self._sizes, self._share = read, sizes, share
         self._seed, self._window, self._rank, self._world = seed, window, rank, world
         self._epochs = epochs or Whole()
 
@@ -208,7 +208,7 @@ class Streaming:
 
     def _taken(self, epoch: int, shard: str) -> Iterator[Sample]:
         """The samples of a shard that take part in an epoch."""
-        samples = read_shard(self._shards, shard)
+        samples = self._read(shard)
         while some := list(islice(samples, AT_ONCE)):
             yield from self._epochs.taken(epoch, some)
 

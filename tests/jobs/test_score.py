@@ -1,4 +1,5 @@
 import io
+import shutil
 from functools import partial
 
 import msgspec
@@ -6,8 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from curate import recipe, schema
+from curate import recipe, schema, weights
+from curate.disclosures import Disclosure, Seen
 from curate.images.archive import ArchiveWriter, tar_name
+from curate.report.similarity import similarity
 from curate.scores.derived import TargetError
 from curate.scores.settings import NormSim, PseudoLabels
 from curate.store import Dataset, Plan, StoreError, part_name
@@ -69,6 +72,29 @@ def test_scores_are_aligned_and_say_which_model_made_them(workdir, small_run, en
     settings = manifest.plan.settings
     assert settings["revision"].startswith("sha256:") and settings["precision"] == "fp32"
     assert settings["preprocessing"]["size"] == 16 and str(small_run.parent) not in str(settings)
+
+
+def test_a_model_that_says_what_it_was_trained_on_says_so_in_its_scores(workdir, small_run, engines, tmp_path):
+    folder = tmp_path / "dfn"
+    shutil.copytree(small_run, folder)
+    seen = Seen(name="clean", about="", includes=("COCO",), fingerprint="f", tars=1, samples=32, left_out={}, broken_places=0,
+                samples_seen=960, settings={}, overlap={})  # fmt: skip
+    told = Disclosure(weights_sha256=weights.sha256(folder / weights.WEIGHTS), objective="contrastive", seed=0, code="x", samples_seen=960,
+                      trained_on=(seen,), phash_distance=4, warnings=("includes training images of COCO",))  # fmt: skip
+    (folder / "disclosure.json").write_bytes(msgspec.json.encode(told))
+    more = {"scorers": [{"scorer": "quality", "model": "small"}, {"scorer": "text"}]}
+    scores = run(workdir, folder, engines, more=more)
+    for dataset in (scores, Dataset(workdir, "scores/quality")):
+        assert msgspec.convert(dataset.require().extra["disclosures"], dict[str, Disclosure]) == {"small": told}
+    assert not Dataset(workdir, "scores/text").require().extra
+    plain = {
+        "name": "t",
+        "extract": {"inputs": ["x"]},
+        "score": {"models": [{"name": "small", "model": f"local-dir:{folder}"}]},
+    }
+    (account,) = similarity(workdir, recipe.build(plain))
+    assert account["trained_on"]["sets"] == [{"name": "clean", "samples": 32, "fingerprint": "f"}]
+    assert account["trained_on"]["warnings"] == ["includes training images of COCO"]
 
 
 def test_models_and_scorers_go_over_the_parts_together(workdir, small_run, engines, capsys):

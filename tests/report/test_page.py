@@ -112,6 +112,21 @@ def test_the_scorers_card_is_quoted(tmp_path):
     assert " ".join(_card(f"local-dir:{tmp_path}").split()) == "A small model. It has seen the answers."
 
 
+def test_what_a_filter_network_was_trained_on_stands_beside_its_scores(made):
+    facts, thumbnails, page = made
+    assert "filter network" not in page
+    seen = {
+        "sets": [{"name": "clean", "samples": 1234, "fingerprint": "f"}],
+        "samples_seen": 99_999,
+        "warnings": ["has seen <i>COCO</i>"],
+    }
+    told = facts | {"scores": [account | {"trained_on": seen} for account in facts["scores"]]}
+    words = LexborHTMLParser(render(told, thumbnails)).css_first("#scores").text()
+    assert (
+        "clean (1,234 images)" in words and "99,999 samples seen" in words and "Warning: has seen <i>COCO</i>." in words
+    )
+
+
 def test_an_empty_workdir_has_a_page_too(tmp_path, small_recipe):
     facts, thumbnails = collect(str(tmp_path), small_recipe)
     text = LexborHTMLParser(render(facts, thumbnails)).body.text()

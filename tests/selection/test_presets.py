@@ -77,10 +77,10 @@ def basic(row) -> bool:
     return (row["lang"] == "en" and len(row["text"].split()) > 2 and len(row["text"]) > 5 and short >= 200 and long / short <= 3.0)  # fmt: skip
 
 
-def in_top(row) -> bool:
+def in_top(row, share=0.3) -> bool:
     """DataComp: sort descending, threshold at index int(n * 0.3), keep >=; of the pool, whatever other filters say."""
     pool = sorted((score(one) for one in ROWS if one["curated"] and one["duplicate"] == "kept"), reverse=True)
-    return score(row) >= pool[int(len(pool) * 0.3)]
+    return score(row) >= pool[int(len(pool) * share)]
 
 
 def image_based(row) -> bool:
@@ -90,6 +90,7 @@ def image_based(row) -> bool:
 PUBLISHED = {
     "basic": basic,
     "clip_score": in_top,
+    "dfn": lambda row: in_top(row, 0.15),
     "laion2b": lambda row: score(row) >= np.float32(0.28) and row["lang"] == "en",
     "text_based": lambda row: row["lang"] == "en" and row["text.imagenet21k"] is not None,
     "image_based": image_based,

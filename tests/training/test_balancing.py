@@ -1,6 +1,7 @@
 """Balance in the loader: what it draws is what balancing before would have drawn, again and again, and the same for everyone."""
 
 from collections import Counter
+from functools import partial
 from itertools import chain, islice
 
 import msgspec
@@ -158,7 +159,7 @@ def in_memory(shards, samples, rank=0, world=1, batch=4):
 
 
 def stream(shards, rank=0, world=1, share=4, window=3):
-    return Streaming(shards, sizes_of(shards), share, 0, window, rank, world, Redrawn(shards, 0))
+    return Streaming(partial(read_shard, shards), sizes_of(shards), share, 0, window, rank, world, Redrawn(shards, 0))
 
 
 def turns(source, start, n, workers):
@@ -246,7 +247,7 @@ def test_sets_that_cannot_be_balanced_online_are_refused_with_what_to_do(tmp_pat
     # 32 pictures with two texts at .1 make 32 * .19 = 6.08.
     with pytest.raises(TrainingError, match=r"6\.1 samples in a mean balanced epoch and a batch takes 16.*at most 6"):
         check(job_on(tmp_path / "few", online_balance=True), 1)
-    assert sum(check(job_on(tmp_path / "few", online_balance=True, batch_size=6), 1).values()) == 32
+    assert sum(check(job_on(tmp_path / "few", online_balance=True, batch_size=6), 1).sizes.values()) == 32
 
 
 def test_a_sample_without_probabilities_is_named(shards, samples):

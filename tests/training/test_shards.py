@@ -1,5 +1,6 @@
 import io
 from collections import Counter
+from functools import partial
 from itertools import chain, islice
 
 import numpy as np
@@ -62,7 +63,7 @@ def test_processes_share_the_batches_of_one(samples):
 
 
 def stream(shards, rank=0, world=1, share=4, window=3):
-    return Streaming(shards, sizes_of(shards), share, 0, window, rank, world)
+    return Streaming(partial(read_shard, shards), sizes_of(shards), share, 0, window, rank, world)
 
 
 def test_lanes_of_a_stream_see_everything_once_an_epoch(shards, samples):
@@ -128,7 +129,7 @@ def test_crops_keep_their_share_and_stay_inside():
 
 def test_a_tar_that_is_not_what_its_index_says_is_said(shards):
     sizes = {name: size + 1 for name, size in sizes_of(shards).items()}
-    lying = Streaming(shards, sizes, 4, 0, 3)
+    lying = Streaming(partial(read_shard, shards), sizes, 4, 0, 3)
     with pytest.raises(TrainingError, match=r"has 6 samples, its index says 7|has 7 samples, its index says 8"):
         list(islice(lying.batches(0), 20))
 
