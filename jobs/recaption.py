@@ -7,7 +7,9 @@ import jobs  # noqa: F401 - before all others, see there
 
 # isort: split
 from collections import Counter
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -50,18 +52,25 @@ def make(run: engine.Run, settings: Captioner, backend: Backend | None) -> None:
 
     def launch(missing: list[str]) -> list[Part]:
         gpus = gpus_each(run.engines, recipe.recaption.device, settings, backend)
-        work = partial(caption_part, task=task)
-        answers = engine.ray_map(run.engines, work, missing, workers=recipe.recaption.workers, gpus=gpus)
+        # What all workers may do together is shared out among those that there will be.
+        workers = min(recipe.recaption.workers, len(missing))
+        mine = replace(task, backend=backend.share(workers)) if backend else task
+        work = partial(caption_part, task=mine)
+        answers = engine.ray_map(run.engines, work, missing, workers=workers, gpus=gpus)
         made = [msgspec.convert(answer, Made) for answer in answers]
         if backend is not None:
             print(account(plan.dataset, backend, made), flush=True)
         return [one.part for one in made]
 
-    run.make(plan, launch)
+    def finish() -> dict[str, Any]:
+        return {"took": task.target.noted(plan)} if backend is not None else {}
+
+    run.make(plan, launch, finish)
 
 
 def account(dataset: str, backend: Backend, made: list[Made]) -> str:
-    """What was asked now: one line for people."""
+    """What was asked now, and what it cost: one line for people. What the whole table took, in whatever runs, is in its manifest under
+    `took`: there a question that several pairs share counts for each of them."""
     counts: Counter[str] = Counter()
     for one in made:
         counts.update(one.counts)

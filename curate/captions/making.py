@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curate import parts, schema
 from curate.backends import registry as backends
@@ -17,7 +18,7 @@ from curate.backends.contract import Photo, mark_of
 from curate.backends.desk import Counts
 from curate.backends.settings import Backend as BackendSettings
 from curate.captions import registry
-from curate.captions.contract import Asking, Computing, Reads, Row
+from curate.captions.contract import COUNTED, Asking, Computing, Reads, Row
 from curate.captions.conversing import conversed
 from curate.captions.entering import IMAGES, Entered, entering, laid
 from curate.captions.settings import Captioner
@@ -71,6 +72,8 @@ def caption_part(part: str, *, task: Task) -> Made:
             tables = computed(part, inputs, captioner, task, kind.needs == "pixels")
         for table in tables:
             out.write(table)
+            # The account of a table is a sum over its rows, whoever asked for them and when.
+            out.note(**{name: pc.sum(table[name]).as_py() or 0 for name in COUNTED if name in table.column_names})
     return Made(parts.committed(task.target, part, task.plan), vars(counts))
 
 
