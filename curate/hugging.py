@@ -4,6 +4,7 @@ Tensors alone are read, and no code that comes with a model is run.
 """
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def folder_of(settings: Model) -> Path | None:
     return folder if ours else None
 
 
-def described(folder: Path) -> dict[str, Any]:
+def described(folder: Path, kinds: Collection[str] = KINDS, what: str = "a CLIP or SigLIP") -> dict[str, Any]:
     """{"revision": sha256 over names and contents of its files, "preprocessing": its preprocessor_config.json}.
 
     Raises ModelError for a file that is missing or unreadable, and for a kind of model that is not known.
@@ -32,12 +33,12 @@ def described(folder: Path) -> dict[str, Any]:
     for name in NEEDED:
         if not (folder / name).is_file():
             raise ModelError(
-                f"no {name} in {folder.absolute()}: a CLIP or SigLIP as transformers saves it has {', '.join(NEEDED)}. Get it where there "
+                f"no {name} in {folder.absolute()}: {what} as transformers saves it has {', '.join(NEEDED)}. Get it where there "
                 f"is a network: huggingface-cli download NAME --local-dir {folder}"
             )
     kind = read_json(folder / "config.json").get("model_type")
-    if kind not in KINDS:
-        raise ModelError(f"{folder / 'config.json'}: model_type is {kind!r}; known are {', '.join(KINDS)}")
+    if kind not in kinds:
+        raise ModelError(f"{folder / 'config.json'}: model_type is {kind!r}; known are {', '.join(kinds)}")
     # Weights of other formats in the same folder (*.bin, onnx/) are not read, and READMEs say nothing of the scores.
     files = sorted(f for f in folder.iterdir() if f.name == WEIGHTS or f.suffix in (".json", ".txt", ".model"))
     lines = "".join(f"{file.name} {sha256(file)}\n" for file in files)
@@ -47,10 +48,18 @@ def described(folder: Path) -> dict[str, Any]:
     }
 
 
+def quiet() -> Any:
+    """The package transformers, told to draw no bars for the loading of weights. ImportError where it is not here."""
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    return transformers
+
+
 def load(settings: Model, folder: Path, device: str) -> tuple["Towers", Any, "Tokenizer"]:
     """(model, preprocess, tokenizer) with the faces of open_clip's, in evaluation mode on the device. ModelError."""
     try:
-        import transformers
+        transformers = quiet()
     except ImportError as error:
         raise ModelError(
             f"model {settings.name!r} is a folder of transformers, which is not here ({error}): pip install 'curate-pairs[transformers]'"

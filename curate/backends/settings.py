@@ -106,4 +106,20 @@ class CoCa(Backend, frozen=True, kw_only=True, tag="coca"):
     """Words that every caption begins with (`a photo of`)."""
 
 
-AnyBackend = OpenAI | CoCa
+class Owl(Backend, frozen=True, kw_only=True, tag="owl"):
+    """An open-vocabulary detector: OWLv2 or OWL-ViT; see `curate.backends.owl`."""
+
+    runtime = ("name", "model", "batch_size")
+
+    model: str
+    """Folder as transformers saves it (google/owlv2-large-patch14-ensemble and its like)."""
+    floor: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.05
+    """Boxes below this are not told of."""
+    most: Count = 100
+    """Boxes of an image, the surest ones."""
+    iou: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.7
+    """Of two boxes that share more than this of their union, the surer one stays."""
+    batch_size: Count = 4
+
+
+AnyBackend = OpenAI | CoCa | Owl

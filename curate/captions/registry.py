@@ -9,7 +9,7 @@ from typing import Any
 from curate import models as clips
 from curate.backends import registry as backends
 from curate.backends.settings import Backend
-from curate.captions import candidates, consistency, describe, rank
+from curate.captions import candidates, consistency, describe, features, rank, regions
 from curate.captions.contract import Kind
 from curate.captions.settings import Captioner
 from curate.weights import Model
@@ -18,9 +18,18 @@ KINDS: dict[str, Kind] = {
     "candidates": candidates.KIND,
     "consistency": consistency.KIND,
     "describe": describe.KIND,
+    "features": features.KIND,
     "rank": rank.KIND,
+    "regions": regions.KIND,
 }
-AnyCaptioner = candidates.Candidates | consistency.Consistency | describe.Describe | rank.Rank
+AnyCaptioner = (
+    candidates.Candidates
+    | consistency.Consistency
+    | describe.Describe
+    | features.Features
+    | rank.Rank
+    | regions.Regions
+)
 """Settings of any of them; a union."""
 
 

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from curate import schema
+from curate import hugging, schema
 from curate.images.archive import ArchiveWriter
 from curate.ledger import Ledger
 from curate.models import device_of
@@ -128,7 +128,7 @@ def load(settings: Embed, device: str, planned: str) -> Encoder:
     if revision(settings) != planned:
         raise ModelError(f"shard.embeddings: {settings.encoder} is not the encoder that this run was planned with")
     try:
-        from transformers import AutoModel, AutoTokenizer
+        transformers = hugging.quiet()
     except ImportError as error:
         raise ModelError(
             f"transformers reads text encoders, and is not here ({error}): pip install 'curate-pairs[transformers]'"
@@ -138,8 +138,8 @@ def load(settings: Embed, device: str, planned: str) -> Encoder:
         raise ModelError(
             f"{settings.encoder}: its config.json names code of its own (auto_map), which is never run; take another encoder"
         )
-    model = AutoModel.from_pretrained(settings.encoder, local_files_only=True, use_safetensors=True)
-    tokenizer = AutoTokenizer.from_pretrained(settings.encoder, local_files_only=True)
+    model = transformers.AutoModel.from_pretrained(settings.encoder, local_files_only=True, use_safetensors=True)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(settings.encoder, local_files_only=True)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return Encoder(model.eval().to(target), tokenizer, settings, target)
