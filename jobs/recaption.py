@@ -34,7 +34,7 @@ def make(run: engine.Run, settings: Captioner, backend: Backend | None) -> None:
     recipe, images = run.recipe, generations.newest(run.workdir)
     models = [model for name in settings.models() for model in recipe.score.models if model.name == name]
     identity = registry.identity(settings, backend, models) | {"seed": recipe.seed}
-    sources = [f"captions/{name}" for name in settings.captions_of()] + [f"scores/{name}" for name in settings.models()]
+    sources = [f"captions/{name}" for name in settings.captions_of()] + [f"scores/{name}" for name in settings.scores()]
     plan = run.plan(f"captions/{settings.name}", identity, [images.name, "duplicates", *sources], images.part_names())
     task = Task(
         settings=settings,

@@ -49,6 +49,8 @@ def entering(tables: Mapping[str, pa.Table], settings: Captioner, seed: int) -> 
     if settings.sample < 1:
         leave(~(draw(seed, "recaption", images["image_uid"].to_pylist()) < settings.sample), DROPPED, NOT_DRAWN)
     for name, table in tables.items():
+        if name.partition("/")[2] in settings.may_lack():
+            continue
         if schema.family(name) == schema.CAPTIONS:
             leave(~_kept(table), DROPPED, NO_CAPTION)
         elif schema.family(name) == schema.SCORES:

@@ -9,7 +9,7 @@ from typing import Any
 from curate import models as clips
 from curate.backends import registry as backends
 from curate.backends.settings import Backend
-from curate.captions import candidates, consistency, describe, features, rank, regions
+from curate.captions import candidates, consistency, describe, features, grounding, labels, rank, regions
 from curate.captions.contract import Kind
 from curate.captions.settings import Captioner
 from curate.weights import Model
@@ -19,6 +19,8 @@ KINDS: dict[str, Kind] = {
     "consistency": consistency.KIND,
     "describe": describe.KIND,
     "features": features.KIND,
+    "grounding": grounding.KIND,
+    "labels": labels.KIND,
     "rank": rank.KIND,
     "regions": regions.KIND,
 }
@@ -27,6 +29,8 @@ AnyCaptioner = (
     | consistency.Consistency
     | describe.Describe
     | features.Features
+    | grounding.Grounding
+    | labels.Labels
     | rank.Rank
     | regions.Regions
 )

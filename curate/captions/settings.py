@@ -39,9 +39,17 @@ class Captioner(Settings, frozen=True, kw_only=True, tag_field="captioner"):
         """Captioners of the recipe whose tables it reads; pairs that have no caption there have none here."""
         return ()
 
-    def models(self) -> tuple[str, ...]:
-        """Models of `score.models` whose tables it reads, or that it loads."""
+    def may_lack(self) -> tuple[str, ...]:
+        """Those of `captions_of` whose tables need not have kept the pair."""
         return ()
+
+    def models(self) -> tuple[str, ...]:
+        """Models of `score.models` that it is loaded with."""
+        return ()
+
+    def scores(self) -> tuple[str, ...]:
+        """Models and scorers of `score` whose tables it reads; pairs that have no score there fail here."""
+        return self.models()
 
 
 class Asks(Captioner, frozen=True, kw_only=True):

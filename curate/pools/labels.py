@@ -11,11 +11,12 @@ from collections.abc import Iterator
 import orjson
 import pyarrow as pa
 
-from curate.pools import addresses, beside, candidates, files, label_tables, label_texts
+from curate.pools import addresses, beside, candidates, files, label_tables
 from curate.pools.candidates import Account, Row, repaired
 from curate.pools.inputs import Input
 from curate.pools.label_tables import Labelled
 from curate.recipe import Extract, Labels
+from curate.texts import templates
 from curate.uid import image_uid, pair_uid
 
 TABLES = (".csv", ".tsv", ".txt", ".parquet")
@@ -94,6 +95,6 @@ def _texts(row: Labelled, labels: Labels) -> list[tuple[str, str]]:
     found = {text.strip(): kind for kind, text in reversed(told) if text.strip()}
     found = dict(reversed(found.items()))
     if not found or labels.report == "also":
-        for text in label_texts.captions(row.labels, labels.templates, labels.names):
+        for text in templates.captions(row.labels, labels.templates, labels.names):
             found.setdefault(repaired(text).strip(), "label")
     return [(kind, text) for text, kind in found.items() if text]

@@ -75,12 +75,12 @@ class Labels(Settings, frozen=True, kw_only=True):
     """Files beside the table that say more of its images, by the fact's name (`{keywords: keywords.txt, cuis: cuis.txt}`)."""
 
     def __post_init__(self) -> None:
-        from curate.pools import label_texts
+        from curate.texts import templates
 
-        label_texts.check(self.templates)
+        templates.check(self.templates)
         for ours in self.columns:
-            if ours not in label_texts.COLUMNS:
-                raise ValueError(f"labels.columns: {ours!r} is none of ours: {nearest(ours, label_texts.COLUMNS)}")
+            if ours not in templates.COLUMNS:
+                raise ValueError(f"labels.columns: {ours!r} is none of ours: {nearest(ours, templates.COLUMNS)}")
 
 
 class Source(Settings, frozen=True, kw_only=True):

@@ -55,15 +55,14 @@ class Recaption(Settings, frozen=True, kw_only=True):
         return named[name]
 
     def check(self, score: Score) -> None:
-        """ValueError for a captioner that names a model which `score` has not."""
+        """ValueError for a captioner that names a model or scorer which `score` has not."""
         models = [model.name for model in score.models]
         for captioner in self.captioners:
-            for model in captioner.models():
-                if model not in models:
-                    hint = nearest(model, models) if models else "there are none"
-                    raise ValueError(
-                        f"recaption.captioners: {captioner.name}: {model!r} is none of score.models: {hint}"
-                    )
+            wanted = [(name, "score.models", models) for name in captioner.models()]
+            for name, place, known in [*wanted, *((name, "score", score.names()) for name in captioner.scores())]:
+                if name not in known:
+                    hint = nearest(name, known) if known else "there are none"
+                    raise ValueError(f"recaption.captioners: {captioner.name}: {name!r} is none of {place}: {hint}")
 
     def names(self) -> list[str]:
         """What the tables of this stage are called, after `captions/`, in order."""

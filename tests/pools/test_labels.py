@@ -7,11 +7,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from curate import recipe, schema
-from curate.pools import beside, inputs, label_texts, readers
+from curate.pools import beside, inputs, readers
 from curate.pools.beside import MemberError, read_beside
 from curate.pools.candidates import Account
 from curate.pools.label_tables import TableError
 from curate.recipe import Extract, Labels, RecipeError, Source
+from curate.texts import templates
 from tests.jats import jpeg
 
 ONE = ("a slide of {label}",)
@@ -88,7 +89,7 @@ def test_each_label_has_its_ten_captions(tmp_path):
     (tmp_path / "t.csv").write_text("Image Index,Finding Labels\nx/1.png,Edema|Mass\n2,\n")
     rows, account = read(tmp_path / "t.csv")
     assert [row["text"] for row in rows] == [
-        t.format(label=name) for name in ("Edema", "Mass") for t in label_texts.TEMPLATES
+        t.format(label=name) for name in ("Edema", "Mass") for t in templates.TEMPLATES
     ]
     assert len({row["uid"] for row in rows}) == 20 and len({row["image_uid"] for row in rows}) == 1
     assert {row["kind"] for row in rows} == {"label"} and rows[0]["member"] == "x/1.png"
@@ -217,6 +218,6 @@ def test_settings_that_cannot_be_used_are_refused_at_load(labels, says):
 
 
 def test_the_templates_that_ship():
-    label_texts.check(label_texts.TEMPLATES)
-    assert len(set(label_texts.captions(["x"], (), {}))) == 10
-    assert label_texts.captions(["a", "b"], ("{{{label}}}",), {"a": "A {x}"}) == ["{A {x}}", "{b}"]
+    templates.check(templates.TEMPLATES)
+    assert len(set(templates.captions(["x"], (), {}))) == 10
+    assert templates.captions(["a", "b"], ("{{{label}}}",), {"a": "A {x}"}) == ["{A {x}}", "{b}"]
