@@ -14,7 +14,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo extract match balance download score dedup recaption select shard train evaluate report run web teacher metadata test test-long lint bench-match bench-worldwide bench-extract bench-download bench-select bench-dedup bench-score lowest clean
+.PHONY: help install demo extract match balance download score dedup recaption select shard train evaluate report run web teacher metadata test test-long lint bench-match bench-worldwide bench-extract bench-download bench-select bench-dedup bench-score bench-captions lowest clean
 
 help: ## list the targets in the order of the road
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -106,6 +106,9 @@ bench-select: $(VENV)/.all ## ten million pairs selected on local Spark: seconds
 
 bench-dedup: $(VENV)/.bench ## SemDeDup's rule against plain torch, planted duplicates against imagededup; IMAGES=2000000 measures memory (CORPUS=folder)
 	$(if $(IMAGES),$(BIN)/python benchmarks/dedup_memory.py $(IMAGES),OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python benchmarks/dedup.py $(CORPUS))
+
+bench-captions: $(VENV)/.all ## pairs captioned a second through an endpoint of fixed speed, against a bare client that posts the same bodies
+	$(BIN)/python benchmarks/captions.py
 
 lowest: ## an environment with every lower bound of pyproject.toml, and the tests in it
 	$(PYTHON) -m venv $(VENV)-lowest

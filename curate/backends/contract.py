@@ -53,7 +53,7 @@ class Photo:
 
     def sent(self, side: int) -> tuple[str, bytes]:
         """(type, bytes) for a model that takes images up to `side` pixels. ImageError when it does not decode."""
-        return sending.sent(self.data, side, self.max_pixels, lambda: self.pixels)
+        return sending.sent(self.data, side, self.max_pixels)
 
     def as_fetched(self, side: int) -> tuple[str, bytes] | None:
         """The same where nothing has to be decoded for it; None elsewhere. ImageError when it is no image."""
@@ -95,7 +95,7 @@ class Backend:
     sees: ClassVar[bool] = False
     """Whether it takes images."""
     concurrency: int = 1
-    """How many requests it is worth having open at a time."""
+    """How many requests it has open at a time; others that it is asked wait their turn, made ready."""
 
     @property
     def identity(self) -> Mapping[str, Any]:

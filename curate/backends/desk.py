@@ -23,14 +23,13 @@ class Counts:
 
 
 class Desk:
-    """Asks a backend for what the cache does not know, as many requests at a time as the backend is worth."""
+    """Asks a backend for what the cache does not know."""
 
     def __init__(self, backend: Backend, cache: Cache, counts: Counts | None = None):
         self._backend: Any = Gathered(backend) if isinstance(backend, Batched) else backend
         self._mark, self._cache, self.counts = backend.mark, cache, counts or Counts()
         self._open: dict[bytes, asyncio.Future[Answer]] = {}
         self._at_a_time = backend.concurrency
-        self._seats = asyncio.Semaphore(self._at_a_time)
 
     async def ask(self, request: Request) -> Answer:
         """The answer. Raises what the backend raises, to all who wait for it."""
@@ -73,8 +72,7 @@ class Desk:
         return answers
 
     async def _new(self, key: bytes, request: Request) -> Answer:
-        async with self._seats:
-            answer: Answer = await self._backend.ask(request, key)
+        answer: Answer = await self._backend.ask(request, key)
         self.counts.asked += 1
         self.counts.prompt_tokens += answer.prompt_tokens
         self.counts.completion_tokens += answer.completion_tokens

@@ -60,6 +60,7 @@ class Endpoint(Backend):
             ) from error
         self._requests = pacing.Pace(self._settings.requests_per_minute)
         self._tokens = pacing.Pace(self._settings.tokens_per_minute)
+        self._seats = asyncio.Semaphore(self.concurrency)
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         total = self._settings.timeout
         self._session = aiohttp.ClientSession(
@@ -80,6 +81,11 @@ class Endpoint(Backend):
             body = protocol.body(self._settings.model, request, await self._image(request))
         except ImageError:
             return Answer(status="undecodable")
+        async with self._seats:
+            return await self._to_the_last(body, key)
+
+    async def _to_the_last(self, body: bytes, key: bytes) -> Answer:
+        """The answer to a body, after as many attempts as there may be."""
         retries, last = self._settings.retries, _Again("it was never asked")
         for attempt in range(retries + 1):
             try:

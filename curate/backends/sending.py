@@ -1,11 +1,10 @@
 """Which bytes of an image are sent to a model: its own where they will do, else a smaller JPEG."""
 
 import io
-from collections.abc import Callable
 
 from PIL import Image
 
-from curate.images.decoding import ImageError, open_image
+from curate.images.decoding import ImageError, open_image, pixels
 
 QUALITY = 90
 _ORIENTATION = 0x0112
@@ -39,16 +38,27 @@ def _whole(form: str | None, data: bytes) -> bool:
 
 def as_jpeg(image: Image.Image, side: int) -> tuple[str, bytes]:
     """The image as a JPEG, its longer side at most `side` pixels. Raises ImageError."""
-    scale = min(side / max(image.size), 1)
-    size = max(round(image.width * scale), 1), max(round(image.height * scale), 1)
     out = io.BytesIO()
     try:
-        image.resize(size, reducing_gap=3.0).save(out, "JPEG", quality=QUALITY)
+        image.resize(_size(image, side), reducing_gap=3.0).save(out, "JPEG", quality=QUALITY)
     except (ValueError, OSError) as error:  # hostile shapes
         raise ImageError("undecodable", f"{type(error).__name__}: {error}") from error
     return "image/jpeg", out.getvalue()
 
 
-def sent(data: bytes, side: int, max_pixels: int, pixels: Callable[[], Image.Image]) -> tuple[str, bytes]:
-    """(type, bytes) to be sent. `pixels` decodes, and is asked only where that is needed. Raises ImageError."""
-    return as_fetched(data, side, max_pixels) or as_jpeg(pixels(), side)
+def _size(image: Image.Image, side: int) -> tuple[int, int]:
+    scale = min(side / max(image.size), 1)
+    return max(round(image.width * scale), 1), max(round(image.height * scale), 1)
+
+
+def sent(data: bytes, side: int, max_pixels: int, decoded: Image.Image | None = None) -> tuple[str, bytes]:
+    """(type, bytes) to be sent; `decoded`: the pixels, where somebody has them already. Raises ImageError."""
+    own = as_fetched(data, side, max_pixels)
+    if own is not None:
+        return own
+    if decoded is None:
+        opened = open_image(data, max_pixels)
+        # A JPEG is decoded at a half, a quarter or an eighth of its size where that is still enough.
+        opened.draft(None, _size(opened, side))
+        decoded = pixels(opened)
+    return as_jpeg(decoded, side)

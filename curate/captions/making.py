@@ -100,6 +100,27 @@ class _Group:
     answers: list[dict[str, Any]] = field(default_factory=list)
 
 
+def rows_of(part: str, inputs: Inputs, task: Task, groups: deque[_Group] | None = None) -> Iterator[Row]:
+    """The rows that enter, in order; each row group is added to `groups` before its rows."""
+    pictures = passing.Pictures(images_of(task.images, part)) if task.settings.shows else None
+    last: Photo | None = None
+    for tables in parts.zipped(part, inputs):
+        entered = entering(tables, task.settings, task.seed)
+        if groups is not None:
+            groups.append(_Group(tables["images"]["uid"], entered, int(entered.mask.sum())))
+        chosen = {name: table.filter(pa.array(entered.mask)).to_pylist() for name, table in tables.items()}
+        for index, row in enumerate(chosen["images"]):
+            if pictures and (last is None or last.sha256 != row["sha256"]):
+                last = Photo(pictures.take(row["image_uid"]), row["sha256"], task.max_pixels)
+            yield Row(
+                uid=row["uid"],
+                image_uid=row["image_uid"],
+                text=row["text"],
+                tables={name: values[index] for name, values in chosen.items()},
+                photo=last if pictures else None,
+            )
+
+
 def asked(part: str, inputs: Inputs, captioner: Asking, task: Task, counts: Counts) -> Iterator[pa.Table]:
     """Yields the table of each row group. Conversations go on over the edges of row groups, so that a backend never waits for one."""
     assert task.backend is not None
@@ -107,31 +128,13 @@ def asked(part: str, inputs: Inputs, captioner: Asking, task: Task, counts: Coun
     if backend.mark != mark_of(task.plan.settings["asks"]):
         raise ModelError(f"backend {task.backend.name!r} is not the model that this run was planned with")
     groups: deque[_Group] = deque()
-    pictures = passing.Pictures(images_of(task.images, part)) if task.settings.shows else None
-
-    def rows() -> Iterator[Row]:
-        last: Photo | None = None
-        for tables in parts.zipped(part, inputs):
-            entered = entering(tables, task.settings, task.seed)
-            groups.append(_Group(tables["images"]["uid"], entered, int(entered.mask.sum())))
-            chosen = {name: table.filter(pa.array(entered.mask)).to_pylist() for name, table in tables.items()}
-            for index, row in enumerate(chosen["images"]):
-                if pictures and (last is None or last.sha256 != row["sha256"]):
-                    last = Photo(pictures.take(row["image_uid"]), row["sha256"], task.max_pixels)
-                yield Row(
-                    uid=row["uid"],
-                    image_uid=row["image_uid"],
-                    text=row["text"],
-                    tables={name: values[index] for name, values in chosen.items()},
-                    photo=last if pictures else None,
-                )
 
     def written(group: _Group) -> pa.Table:
         return laid(group.uid, group.entered, group.answers, task.target.schema)
 
     cache = Cache(task.answers, backend.mark, part)
     try:
-        for columns in conversed(rows(), captioner, backend, cache, counts):
+        for columns in conversed(rows_of(part, inputs, task, groups), captioner, backend, cache, counts):
             while len(groups[0].answers) == groups[0].wanted:
                 yield written(groups.popleft())
             groups[0].answers.append(columns)

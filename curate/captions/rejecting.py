@@ -35,7 +35,9 @@ def tidy(text: str) -> str:
     text = unicodedata.normalize("NFC", text[: 2 * LONGEST]).strip()
     opening = _OPENINGS.match(text)
     text = text[opening.end() :] if opening and opening.end() < len(text) else text
-    text = " ".join("".join(" " if unicodedata.category(c)[0] == "C" else c for c in text).split())
+    if not text.isprintable():
+        text = "".join(" " if unicodedata.category(c)[0] == "C" else c for c in text)
+    text = " ".join(text.split())
     for left, right in ('""', "''", "“”", "«»", "``"):
         if len(text) > 1 and text[0] == left and text[-1] == right and left not in text[1:-1]:
             text = text[1:-1].strip()
@@ -44,14 +46,14 @@ def tidy(text: str) -> str:
 
 def reason(text: str, finish: str = "stop") -> str | None:
     """Why a tidied text is no caption; None where it is one."""
+    if finish == "content_filter":
+        return "refusal"
     if not text:
         return "empty"
     if _REFUSALS.search(text):
         return "refusal"
     if finish == "length":
         return "cut_off"
-    if finish == "content_filter":
-        return "refusal"
     if len(text) > LONGEST:
         return "too_long"
     if len(text.split()) < 2:

@@ -68,7 +68,7 @@ class VlmScorer(Scorer):
 
     def see(self, picture: Picture) -> tuple[int, int]:
         """Where the picture that will be sent is held."""
-        _, data = sending.sent(picture.data, self._side, sys.maxsize, lambda: picture.pixels)
+        _, data = sending.sent(picture.data, self._side, sys.maxsize, picture.pixels)
         return self._held.put(data)
 
     def answer(self, seen: list[tuple[int, int]]) -> Columns:

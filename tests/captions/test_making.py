@@ -109,6 +109,7 @@ def test_a_sample_is_drawn_by_image_and_lies_in_a_larger_one(small_workdir, tmp_
     [
         (says("I'm sorry, but I cannot describe this image."), "dropped", "refusal"),
         (says(""), "dropped", "empty"),
+        (says("", finish="content_filter"), "dropped", "refusal"),
         (says("the cat the cat " * 900, finish="length"), "dropped", "cut_off"),
         (says("very big, very big, very big, very big, very big, very big"), "dropped", "repeats_itself"),
         (says("cat"), "dropped", "few_words"),
@@ -123,6 +124,7 @@ def test_a_sample_is_drawn_by_image_and_lies_in_a_larger_one(small_workdir, tmp_
     ids=[
         "refusal",
         "empty",
+        "filtered",
         "endless",
         "repeats",
         "one-word",
