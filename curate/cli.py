@@ -9,8 +9,8 @@ import typer
 from curate import CurateError, __version__, recipe
 from curate.commands import counts, explain, filter_network, metadata, plan, retry
 from curate.commands.options import Overrides, RecipeOption, WorkdirOption
+from curate.hints import nearest
 from curate.recipe import RecipeError
-from curate.store import nearest
 
 app = typer.Typer(
     help="From a raw web pool of image-text pairs to a training set, with the proof that it is worth training on.",

@@ -5,6 +5,7 @@ from functools import cache
 import fsspec
 
 from curate import CurateError
+from curate.hints import nearest
 
 EXTRAS = {"http": "http", "https": "http", "s3": "s3", "s3a": "s3"}
 """Protocols whose packages an extra of this project brings."""
@@ -27,6 +28,11 @@ def located(path: str) -> tuple[fsspec.AbstractFileSystem, str]:
     return fsspec.core.url_to_fs(path)
 
 
+def is_local(fs: fsspec.AbstractFileSystem) -> bool:
+    """Whether it is this machine's disk, which has renames and whose files other programs can open by their paths."""
+    return "file" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
+
+
 def _check(protocol: str, path: str) -> None:
     problem = _problem(protocol)
     if problem is not None:
@@ -42,7 +48,5 @@ def _problem(protocol: str) -> str | None:
         install = f"pip install 'curate-pairs[{extra}]'" if extra else f"install it ({str(error)[:200]})"
         return f"{protocol}:// needs a package that is not installed; {install}, and run the same command again"
     except ValueError:
-        from curate.store import nearest
-
         return f"no storage {protocol!r}: {nearest(protocol, ['file', 'gs', 'hdfs', 'http', 'https', 's3'])}"
     return None

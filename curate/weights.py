@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Literal
 
 from curate import CurateError
+from curate.hints import nearest
 from curate.settings import Count, Name, Settings
-from curate.store import Dataset, nearest
+from curate.store import Dataset
 
 FOLDER, HUB, CONFIG = "local-dir:", "hf-hub:", "open_clip_config.json"
 WEIGHTS = "open_clip_model.safetensors"

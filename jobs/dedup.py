@@ -17,9 +17,10 @@ import pyarrow as pa
 
 from curate import models
 from curate.duplicates import nodes, overlap, planted, verdicts
+from curate.hints import nearest
 from curate.images import generations
 from curate.recipe import Dedup, RecipeError
-from curate.store import Dataset, Part, nearest
+from curate.store import Dataset, Part
 from jobs import clusters, components, engine, texts
 
 RECORD = "record string"

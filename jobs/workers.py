@@ -25,7 +25,7 @@ from curate.concepts.fasttext import predict
 from curate.kernels import kept
 from curate.pools import warming
 from curate.recipe import Match
-from jobs.engine import WARM, WARM_ALWAYS
+from jobs.attaching import WARM, WARM_ALWAYS
 
 
 class Group(NamedTuple):

@@ -38,8 +38,7 @@ class Cache:
     def __init__(self, folder: str, mark: str, part: str):
         self._fs, root = storage.located(folder)
         self._final = f"{root.rstrip('/')}/{mark}/{part}.sqlite"
-        protocols = (self._fs.protocol,) if isinstance(self._fs.protocol, str) else self._fs.protocol
-        self._remote, self._changed, self._stored = "file" not in protocols, False, time.monotonic()
+        self._remote, self._changed, self._stored = not storage.is_local(self._fs), False, time.monotonic()
         self._file = self._fetched() if self._remote else self._final
         os.makedirs(os.path.dirname(self._file), exist_ok=True)
         try:

@@ -14,11 +14,11 @@ from curate.commands.options import WorkdirOption
 from curate.explaining import account, mixing
 from curate.explaining.account import ABSENT, NOT_RUN
 from curate.explaining.balancing import chance
+from curate.hints import nearest
 from curate.ledger import DROPPED, FAILED, GONE, KEPT
 from curate.report.page import number
 from curate.report.untrusted import clip
 from curate.settings import RecipeError
-from curate.store import nearest
 
 LONG = 600
 """Characters of a text; JSON has all of it."""

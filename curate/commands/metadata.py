@@ -16,8 +16,8 @@ from curate.concepts.building.assembling import BuildError, Built, Candidate
 from curate.concepts.building.imported import imported
 from curate.concepts.building.reading import found
 from curate.concepts.rules import RULES
+from curate.hints import nearest
 from curate.recipe import RecipeError
-from curate.store import nearest
 
 app = typer.Typer(help="Entry lists: the metadata that texts are matched against.", no_args_is_help=True)
 

@@ -9,9 +9,9 @@ import xxhash
 from fsspec.implementations.local import LocalFileSystem
 
 from curate import schema
+from curate.hints import nearest
 from curate.house import folder
 from curate.recipe import RecipeError
-from curate.store import nearest
 
 SHIPPED, FILE = "metadata", "entries.parquet"
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from curate.concepts.merging import Pool
+from curate.hints import nearest
 from curate.recipe import Balance, RecipeError
-from curate.store import nearest
 
 ENGLISH = "en"
 

@@ -95,7 +95,7 @@ def replayed(image: Image.Image, how: Augmentation, side: int) -> Image.Image:
     view = ImageOps.mirror(view) if how.flip else view
     for name, value in how.operations:
         if name not in OPERATIONS:
-            from curate.store import nearest
+            from curate.hints import nearest
 
             raise ValueError(f"no operation {name!r}: {nearest(name, NAMES)}")
         view = OPERATIONS[name][0](view, value)

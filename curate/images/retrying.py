@@ -8,12 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate import CurateError, schema
+from curate.hints import nearest
 from curate.images import generations, held
 from curate.images.downloading import Group, fetch_groups, to_fetch
 from curate.ledger import FAILED, alive
 from curate.parts import Rows
 from curate.recipe import Download
-from curate.store import Dataset, Part, Plan, StoreError, nearest
+from curate.store import Dataset, Part, Plan, StoreError
 
 TRANSIENT = (
     "timeout", "connection_error", "dns_error", "tls_error", "http_5xx", "rate_limited", "breaker_open",

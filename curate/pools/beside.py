@@ -8,6 +8,7 @@ from typing import Any
 import fsspec
 
 from curate.pools import files
+from curate.storage import is_local
 
 LIMIT = 64 * 2**20
 
@@ -44,11 +45,6 @@ def read_beside(path: str, member: str, limit: int = LIMIT) -> bytes:
     if len(data) > limit:
         raise MemberError(f"{file}: more than {limit} bytes", "too_many_bytes")
     return data
-
-
-def is_local(fs: Any) -> bool:
-    """Whether a filesystem of fsspec is this machine's own."""
-    return "file" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
 
 
 def _folder(path: str) -> tuple[Any, str]:

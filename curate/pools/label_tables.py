@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import xxhash
 
 from curate import CurateError
+from curate.hints import nearest
 from curate.pools.candidates import Account
 from curate.pools.inputs import Input
 from curate.pools.table_blocks import delimited
 from curate.recipe import Extract, Labels
-from curate.store import nearest
 
 ALIASES = {
     "image": ("image", "path", "image_path", "file", "filepath", "file_name", "filename", "image index", "image_id", "img",

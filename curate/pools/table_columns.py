@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from curate import CurateError, schema
+from curate.hints import nearest
 from curate.pools.pages import KINDS
 from curate.recipe import Table
-from curate.store import nearest
 
 TAKEN = ("uid", "url", "known_sha256", "page_url", "page_lang")
 """Columns of `pairs` that a table may bring, beside its text."""

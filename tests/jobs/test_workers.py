@@ -7,7 +7,7 @@ import sys
 from curate.pools import inputs, readers
 from curate.recipe import Extract, Source
 from jobs import workers
-from jobs.engine import WARM_ALWAYS, Engines
+from jobs.attaching import WARM_ALWAYS, Engines
 from jobs.workers import Group
 
 READ = """

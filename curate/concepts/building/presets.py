@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
+from curate.hints import nearest
 from curate.recipe import RecipeError
-from curate.store import nearest
 
 
 class Preset(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ import xxhash
 import yaml
 
 from curate import CurateError
-from curate.store import nearest
+from curate.hints import nearest
 
 Read = Literal["robots_txt", "well_known", "response_header", "page_meta"]
 Syntax = Literal["robots", "directives", "dictionary", "value", "tdmrep"]

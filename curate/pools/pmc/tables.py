@@ -13,9 +13,9 @@ import pyarrow as pa
 import xxhash
 
 from curate import CurateError
+from curate.hints import nearest
 from curate.pools.pmc.meta import pmcid
 from curate.recipe import Pmc
-from curate.store import nearest
 
 KEYS = ("accession id", "accessionid", "pmcid", "article_accession_id")
 IMAGES = ("file", "image_file_name", "image", "figure", "member")

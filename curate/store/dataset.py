@@ -1,18 +1,6 @@
-"""Datasets on disk or object store: parts, an atomic commit for each, a manifest last, and resume.
+"""A dataset of a workdir: its parts and its manifest, read, begun, written and committed."""
 
-A dataset is a folder:
-
-    _plan.json          written first: what is about to be made (stage, settings, inputs, part names)
-    part-00000.parquet  a part; its ledger and the plan's hash stand in its footer, so one file is one commit
-    _manifest.json      written last; only what it lists exists
-
-Killed anywhere, the same command goes on with the parts that are missing and ends in the same bytes. Nothing in here
-holds a rank, a worker count or a time.
-"""
-
-import difflib
 import os
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO
@@ -22,55 +10,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
-from curate import CurateError, __version__, schema, storage
-from curate.ledger import KEPT, Ledger, of_states, total
+from curate import CurateError, schema, storage
+from curate.ledger import Ledger, total
 from curate.schema import Schema
+from curate.store.plan import Manifest, Part, Plan, difference, encoded
+from curate.store.whole import fresh
+from curate.store.writing import FOOTER, PartWriter
 
-ROW_GROUP = 32_768
-"""Rows in a row group of a dataset that others annotate; side tables repeat the row groups of what they annotate.
-
-It is the batch that a stage's function gets. A batch costs its start: what it evicts from the processor's caches, and a few
-hundred calls into NumPy, Arrow and Parquet. Of 8,192 rows, `match` took 0.2 CPU seconds a million more (of 1.7) than of 32,768."""
-
-PLAN, MANIFEST, FOOTER = "_plan.json", "_manifest.json", b"curate"
+PLAN, MANIFEST = "_plan.json", "_manifest.json"
 
 
 class StoreError(CurateError, RuntimeError):
     """A dataset is not what the command expects; the message says what to do."""
-
-
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a dataset is going to be: the identity of its contents. Equal plans make equal bytes."""
-
-    dataset: str
-    stage: str
-    settings: dict[str, Any]
-    inputs: dict[str, str]
-    parts: tuple[str, ...]
-    code: str = __version__
-
-    @property
-    def hash(self) -> str:
-        return xxhash.xxh3_128_hexdigest(_json(self))
-
-
-class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """One committed part."""
-
-    name: str
-    rows: int
-    bytes: int
-    xxh3: str
-    ledger: Ledger
-
-
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a committed dataset holds; `ledger` is the sum over its parts, and over what left before any part."""
-
-    plan: Plan
-    parts: tuple[Part, ...]
-    ledger: Ledger
-    extra: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class Dataset:
@@ -154,7 +105,7 @@ class Dataset:
                     f"workdir, or replace it and what follows from it with `--redo {plan.stage}`"
                 )
         else:
-            self.put(PLAN, _json(plan))
+            self.put(PLAN, encoded(plan))
         if self.manifest() is not None:
             return []
         return [part for part in plan.parts if self.committed(part, plan.hash) is None]
@@ -205,17 +156,17 @@ class Dataset:
         ledger = total([before or Ledger(), *(part.ledger for part in done)])
         manifest = Manifest(plan=plan, parts=done, ledger=ledger, extra=dict(extra or {}))
         self._check(manifest.ledger, self.root)
-        self.put(MANIFEST, _json(manifest))
+        self.put(MANIFEST, encoded(manifest))
         return manifest
 
     @contextmanager
-    def write_part(self, part: str, plan_hash: str, ledger: Ledger | None = None) -> Iterator["PartWriter"]:
+    def write_part(self, part: str, plan_hash: str, ledger: Ledger | None = None) -> Iterator[PartWriter]:
         """A writer for one part. It is committed when the block ends well and leaves nothing otherwise.
 
         Without a `ledger` the account is taken from the rows' own `state` and `reason`.
         """
-        with self._fresh(f"{part}.parquet") as file:
-            writer = PartWriter(self, part, file, ledger)
+        with fresh(self.fs, self.path(f"{part}.parquet")) as file:
+            writer = PartWriter(self.schema, f"{self.root}/{part}", file, ledger)
             try:
                 yield writer
                 writer.finish(plan_hash)
@@ -225,40 +176,13 @@ class Dataset:
 
     def put(self, file: str, data: bytes) -> None:
         """Writes a small file whole or not at all."""
-        with self._fresh(file) as out:
+        with fresh(self.fs, self.path(file)) as out:
             out.write(data)
-
-    @contextmanager
-    def _fresh(self, file: str) -> Iterator[BinaryIO]:
-        final = self.path(file)
-        if "file" not in _protocols(self.fs):
-            # An object store has no rename, but a PUT is whole: the object appears when the block ends. It does so even
-            # when the block fails, since closing is what sends it; then it has to go again.
-            try:
-                with self.fs.open(final, "wb") as out:
-                    yield out
-            except BaseException:
-                if self.fs.exists(final):
-                    self.fs.rm_file(final)
-                raise
-            return
-        os.makedirs(os.path.dirname(final), exist_ok=True)
-        temporary = f"{os.path.dirname(final)}/.{os.path.basename(final)}.{uuid.uuid4().hex}.tmp"
-        try:
-            with open(temporary, "wb") as out:
-                yield out
-                out.flush()
-                os.fsync(out.fileno())
-            os.replace(temporary, final)
-        except BaseException:
-            if os.path.exists(temporary):
-                os.unlink(temporary)
-            raise
 
     @contextmanager
     def sidecar(self, file: str) -> Iterator[BinaryIO]:
         """A binary file beside the parts (a tar); it appears whole. Write it before the part that speaks of it."""
-        with self._fresh(file) as out:
+        with fresh(self.fs, self.path(file)) as out:
             yield out
 
     def sweep(self) -> None:
@@ -291,112 +215,3 @@ class Dataset:
             raise StoreError(
                 f"{self.path(file)} is damaged ({error}); remove {self.root} and run its stage again"
             ) from error
-
-
-class PartWriter:
-    """Writes the tables of one part as row groups, held to the dataset's schema, and keeps the account."""
-
-    def __init__(self, dataset: Dataset, part: str, file: BinaryIO, ledger: Ledger | None):
-        self._dataset, self._part, self._file = dataset, part, file
-        self._schema = dataset.schema
-        self._writer: pq.ParquetWriter | None = None
-        self.ledger, self._counts_states = ledger or Ledger(), ledger is None
-
-    def write(self, table: pa.Table) -> None:
-        """Appends one table as one row group. Raises SchemaError or LedgerError when it is not what it should be."""
-        table = self._schema.hold(table, encoded=True)
-        if self._counts_states:
-            if "state" in table.column_names:
-                self.ledger += of_states(table["state"], table["reason"])
-            else:
-                self.ledger += Ledger(rows_in=len(table), kept=len(table))
-        if self._writer is None:
-            self._open(table.schema)
-        assert self._writer is not None
-        if len(table):
-            self._writer.write_table(table.cast(self._writer.schema), row_group_size=len(table))
-
-    def note(self, **counts: int) -> None:
-        """Adds counts to the ledger's notes."""
-        self.ledger += Ledger(notes=counts)
-
-    def _open(self, arrow: pa.Schema) -> None:
-        # A reader is to find plain strings, and only embeddings need Arrow's own schema to come back as they were.
-        wide = any(pa.types.is_fixed_size_list(column.type) for column in arrow)
-        repeating = self._schema.repeating()
-        # The least and the greatest of values in no order tell a reader nothing, and finding them is a tenth of writing them.
-        self._writer = pq.ParquetWriter(
-            self._file,
-            arrow,
-            compression="zstd",
-            use_dictionary=repeating,
-            write_statistics=repeating,
-            column_encoding=dict.fromkeys(self._schema.uids(), "DELTA_LENGTH_BYTE_ARRAY"),
-            store_schema=wide,
-        )
-
-    def abandon(self) -> None:
-        """Forgets what was written; the file under it is about to be removed."""
-        if self._writer is not None:
-            self._writer.is_open = False
-
-    def finish(self, plan_hash: str) -> None:
-        if self._writer is None:
-            self._open(self._schema.arrow(embedding_width=1))
-        assert self._writer is not None
-        self.ledger.check(f"{self._dataset.root}/{self._part}", self._schema.dropped, self._schema.failed)
-        self._writer.add_key_value_metadata({FOOTER: _json({"plan": plan_hash, "ledger": self.ledger})})
-        self._writer.close()
-
-
-def part_name(index: int) -> str:
-    return f"part-{index:05d}"
-
-
-def difference(before: Plan, after: Plan) -> str:
-    """What changed between two plans, in words: the first five settings, inputs or parts that differ."""
-    one, other = _flat(before), _flat(after)
-    changes = [
-        f"{key} was {_short(one.get(key))}, is now {_short(other.get(key))}"
-        for key in sorted({*one, *other})
-        if one.get(key) != other.get(key)
-    ]
-    more = f" (and {len(changes) - 5} more)" if len(changes) > 5 else ""
-    return "; ".join(changes[:5]) + more
-
-
-def nearest(word: str, known: Sequence[str]) -> str:
-    """A hint for a word that is not known: the nearest one, and the list of all."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.4)
-    return (f"did you mean {close[0]!r}? " if close else "") + f"known are {', '.join(sorted(known))}"
-
-
-def _flat(plan: Plan) -> dict[str, Any]:
-    flat: dict[str, Any] = {"code version": plan.code, "number of parts": len(plan.parts)}
-    flat |= {f"input {name}": mark for name, mark in plan.inputs.items()}
-
-    def walk(prefix: str, value: Any) -> None:
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                walk(f"{prefix}.{key}" if prefix else str(key), inner)
-        else:
-            flat[prefix] = value
-
-    walk("", plan.settings)
-    return flat
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _protocols(fs: Any) -> tuple[str, ...]:
-    return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
-
-
-def _json(value: Any) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(value, order="deterministic"), indent=1)
-
-
-__all__ = ["KEPT", "Dataset", "Manifest", "Part", "PartWriter", "Plan", "StoreError", "part_name"]
