@@ -9,7 +9,7 @@ from typing import Any
 from curate import models as clips
 from curate.backends import registry as backends
 from curate.backends.settings import Backend
-from curate.captions import candidates, consistency, describe, features, grounding, labels, rank, regions
+from curate.captions import candidates, consistency, describe, features, grounding, labels, pose, rank, regions
 from curate.captions.contract import Kind
 from curate.captions.settings import Captioner
 from curate.weights import Model
@@ -21,6 +21,7 @@ KINDS: dict[str, Kind] = {
     "features": features.KIND,
     "grounding": grounding.KIND,
     "labels": labels.KIND,
+    "pose": pose.KIND,
     "rank": rank.KIND,
     "regions": regions.KIND,
 }
@@ -31,6 +32,7 @@ AnyCaptioner = (
     | features.Features
     | grounding.Grounding
     | labels.Labels
+    | pose.Pose
     | rank.Rank
     | regions.Regions
 )

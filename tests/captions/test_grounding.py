@@ -22,7 +22,7 @@ class Compass:
             if name in self.SEEN:
                 found[row, 0] = 1
             else:
-                found[row] = np.random.default_rng(xxhash.xxh32_intdigest(name)).normal(size=16)
+                found[row] = np.random.default_rng(xxhash.xxh32_intdigest(name.encode())).normal(size=16)
                 found[row, 0] = -abs(found[row, 0]) if name == "zebra" else found[row, 0]
         return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
 
