@@ -1,6 +1,6 @@
 """The scorers that a recipe can name. Their modules are light; what is heavy is imported when a worker loads one.
 
-A new scorer is a file here, its settings in `curate.scores.settings`, its columns in `schemas/scores/<scorer>.yaml`, and a line below.
+A new scorer is a file here, its settings in a file of `curate.scores.settings`, its columns in `schemas/scores/<scorer>.yaml`, and a line below.
 """
 
 from typing import Any
