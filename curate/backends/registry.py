@@ -6,7 +6,7 @@ A new backend is a file here, its settings in `curate.backends.settings`, and a 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from curate.backends import coca, openai, owl
+from curate.backends import coca, llama, openai, owl
 from curate.backends.contract import Backend
 from curate.backends.settings import Backend as Settings
 
@@ -27,6 +27,7 @@ class Kind(NamedTuple):
 
 KINDS: dict[str, Kind] = {
     "openai": Kind(openai.load, openai.identity, sees=True),
+    "llama": Kind(llama.load, llama.identity, sees=False, on_device=True),
     "coca": Kind(coca.load, coca.identity, sees=True, on_device=True),
     "owl": Kind(owl.load, owl.identity, sees=True, on_device=True),
 }

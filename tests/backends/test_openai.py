@@ -236,3 +236,15 @@ def test_what_a_request_asks_for_is_sent(tmp_path):
         "max_tokens": 77, "temperature": 0, "top_p": 1, "seed": 7,
     }  # fmt: skip
     assert seen[0].path == "/v1/chat/completions"
+
+
+def test_a_bare_request_is_a_completion(tmp_path):
+    def answer(request, _):
+        if request.path == "/v1/chat/completions":
+            return says("in a chat")
+        assert request.path == "/v1/completions" and request["prompt"] == "one, two" and "messages" not in request
+        return 200, {}, b'{"choices": [{"text": " three", "finish_reason": "stop"}]}'
+
+    with endpoint(answer) as (url, _):
+        said = asked(tmp_path, url, [Request("one, two", bare=True), Request("one, two")])
+    assert [one.text for one in said] == [" three", "in a chat"]
