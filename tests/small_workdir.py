@@ -234,7 +234,7 @@ def _side(name, rows):
             "scores/clip": {"similarity_score": row.score if state == "kept" else None, "image_embedding": None, "text_embedding": None},
             "duplicates": {"representative": None if state == "gone" else image_uid(row.duplicate[1]) if row.duplicate else row.image,
                            "found_by": "phash" if reason == "in_evaluation_set" else None},
-            "selection": {"rule": reason, "rules": None},
+            "selection": {"rule": None if reason == "baseline_only" else reason, "rules": None},
         }  # fmt: skip
         lists.append({"uid": row.uid, "state": state, "reason": reason} | facts[name])
     return pa.Table.from_pylist(lists, schema=schema.load(name).arrow(embedding_width=2))

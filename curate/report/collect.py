@@ -1,6 +1,5 @@
 """Gathers the facts of a workdir as plain values: the JSON twin, from which alone the page is made."""
 
-from itertools import dropwhile, takewhile
 from typing import Any
 
 import msgspec
@@ -10,12 +9,13 @@ import yaml
 from curate import __version__
 from curate.images import generations
 from curate.recipe import Recipe
+from curate.report.columns import columns
 from curate.report.consent import consent
+from curate.report.disclosures import disclosures
 from curate.report.duplicates import duplicates
 from curate.report.entries import entries
 from curate.report.examples import examples
 from curate.report.funnel import datasets, funnel
-from curate.report.limits import limits
 from curate.report.pool import pool
 from curate.report.proof import committed, evaluation, training
 from curate.report.similarity import similarity
@@ -37,7 +37,8 @@ def collect(workdir: str, recipe: Recipe) -> tuple[dict[str, Any], dict[str, str
         "funnel": funnel(workdir, recipe),
         "entries": entries(workdir, recipe),
         "scores": similarity(workdir, recipe),
-        "limits": limits(workdir, recipe),
+        "columns": columns(workdir, recipe),
+        "models": disclosures(workdir, recipe),
         "duplicates": duplicates(workdir),
         "examples": shown,
         "training": training(workdir),
@@ -58,7 +59,7 @@ def present(workdir: str, recipe: Recipe) -> list[str]:
 
 
 def provenance(workdir: str, recipe: Recipe) -> dict[str, Any]:
-    """What the run is: recipe with its hash, code version, fingerprints of the datasets, and the scorers' cards."""
+    """What the run is: recipe with its hash, code version and fingerprints of the datasets."""
     plain = recipe.identity()
     manifests = {name: Dataset(workdir, name).require() for name in present(workdir, recipe)}
     return {
@@ -73,25 +74,7 @@ def provenance(workdir: str, recipe: Recipe) -> dict[str, Any]:
             }
             for name, manifest in manifests.items()
         ],
-        "scorers": [
-            {"name": m.name, "model": m.model, "pretrained": m.pretrained, "precision": m.precision, "card": _card(m.model)}
-            for m in recipe.score.models
-        ],
     }  # fmt: skip
-
-
-def _card(model: str) -> str | None:
-    """What the card beside a local model says first: its paragraphs before any table or further heading, unformatted."""
-    place, sign, folder = model.partition(":")
-    card = Dataset(folder, "README.md") if sign and place == "local-dir" else None
-    if card is None or not card.fs.exists(card.root):
-        return None
-    text = card.fs.cat_file(card.root).decode("utf-8", "replace")
-    body = text.split("---", 2)[2] if text.startswith("---") and text.count("---") > 1 else text
-    lines = [line.strip() for line in body.strip().splitlines()]
-    first = dropwhile(lambda line: not line or line.startswith("#"), lines)
-    words = " ".join(takewhile(lambda line: not line.startswith(("#", "|")), first))
-    return words.replace("**", "").replace("`", "").strip() or None
 
 
 def shards(workdir: str) -> list[dict[str, Any]]:

@@ -1,39 +1,36 @@
-"""Pairs to look at: kept, dropped by each reason, failed by each status, and clusters of duplicates.
-
-Drawn by hash from the first row group of at most PARTS parts. Parts and rows are ordered by the hash of the image URL,
-so these rows are a random sample of the pool, and their pixels stand at the beginning of a part's tars.
-"""
+"""Pairs to look at: kept, dropped by each reason and rule, failed by each status, and clusters of duplicates."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.draw import draw
+from curate import schema
 from curate.images import generations
 from curate.images.archive import images_of
 from curate.ledger import DROPPED, FAILED, KEPT
-from curate.parts import Inputs, zipped
 from curate.recipe import Recipe
+from curate.report.rows import CLUSTER, SHOWN, TIED, groups, sampled
 from curate.report.sampling import Smallest
 from curate.report.trace import trace
 from curate.report.untrusted import clip, link, thumbnail
+from curate.selection.selecting import BASELINE_ONLY, FIRST
 from curate.store import Dataset
 from curate.uid import part_of
 
-PARTS = 8
 LOOKUP = 20_000
 """Images at the beginning of a part's tar among which a thumbnail is looked for."""
+PART = 4
+"""For each reason and rule there are this part of the thumbnails of kept pairs."""
 FAILURES = 2
 """Failed rows shown for each status."""
-CLUSTERS = 2
-"""Clusters shown for each way of being a duplicate."""
-MEMBERS = 5
-TIED = ("exact", "perceptual", "semantic")
-SHOWN = ("uid", "image_uid", "url", "text", "width", "height", "http_status", "error")
+CLUSTERS, MEMBERS = 2, 5
+"""Clusters shown for each way of being a duplicate, and of each so many members at most."""
+ROAD = ("matches", "balanced", "duplicates", "selection")
+Way = tuple[str, str, str | None]
+"""Dataset, reason and, of select, rule."""
 
 
 def examples(workdir: str, recipe: Recipe) -> tuple[dict[str, Any] | None, dict[str, str]]:
@@ -41,100 +38,48 @@ def examples(workdir: str, recipe: Recipe) -> tuple[dict[str, Any] | None, dict[
     images = generations.newest(workdir)
     if images.manifest() is None:
         return None, {}
-    sample = _sample(workdir, recipe)
+    sample = sampled(workdir, recipe, max(recipe.report.examples, MEMBERS))
     kept = [_shown(row) for row in sample.taken(KEPT)[: recipe.report.examples]]
-    dropped = _spread(_reasoned(workdir, sample), recipe.report.examples)
-    failed = [_shown(row) for group in _groups(sample, FAILED) for row in sample.taken(group)[:FAILURES]]
+    dropped = _dropped(workdir, sample, -(-recipe.report.examples // PART))
+    failed = [_shown(row) for group in groups(sample, FAILED) for row in sample.taken(group)[:FAILURES]]
     clusters = _clusters(sample, images)
-    wanted = [row for row in kept + dropped if row] + [row for cluster in clusters for row in cluster["members"]]
-    thumbnails = _thumbnails(images, {row["image_uid"] for row in wanted})
+    shown = [kept, *(group["rows"] for group in dropped), *(cluster["members"] for cluster in clusters)]
+    thumbnails = _thumbnails(images, {row["image_uid"] for rows in shown for row in rows})
     return {"kept": kept, "dropped": dropped, "failed": failed, "clusters": clusters}, thumbnails
 
 
-def _sample(workdir: str, recipe: Recipe) -> Smallest:
-    """Rows with the smallest draws in the groups `kept`, (dropped, reason), (failed, status) and (cluster, reason, id)."""
-    sample = Smallest(max(recipe.report.examples, MEMBERS))
-    for tables in _sampled_rows(workdir, recipe):
-        rows = tables["images"].select(SHOWN)
-        for name in ("images", "duplicates", "selection"):
-            if name in tables:
-                rows = rows.append_column(f"{name}_state", tables[name]["state"])
-                rows = rows.append_column(f"{name}_reason", tables[name]["reason"])
-        if "scores" in tables:
-            rows = rows.append_column("score", tables["scores"]["similarity_score"])
-        if "duplicates" in tables:
-            rows = rows.append_column("representative", tables["duplicates"]["representative"])
-        _offer(sample, rows, recipe.seed)
-    return sample
+def _dropped(workdir: str, sample: Smallest, most: int) -> list[dict[str, Any]]:
+    """For each way of being dropped at most `most` rows, in the order of the road, of select in the order of its rules.
 
-
-def _sampled_rows(workdir: str, recipe: Recipe) -> Iterator[dict[str, pa.Table]]:
-    """The aligned tables of the sampled row groups, those that are there."""
-    names = {"images": "images", "duplicates": "duplicates", "selection": "selection"}
-    if recipe.score.models:
-        names["scores"] = f"scores/{recipe.score.models[0].name}"
-    columns: dict[str, list[str]] = {
-        "images": [*SHOWN, "state", "reason"], "duplicates": ["state", "reason", "representative"],
-        "selection": ["state", "reason"], "scores": ["similarity_score"],
-    }  # fmt: skip
-    found = {key: generations.current(workdir, name) for key, name in names.items()}
-    here = {key: data for key, data in found.items() if data.manifest()}
-    inputs: Inputs = {key: (data, columns[key]) for key, data in here.items()}
-    parts = here["images"].part_names()
-    drawn = sorted(zip(draw(recipe.seed, "report parts", parts), parts, strict=True))[:PARTS]
-    for _, part in drawn:
-        yield from islice(zipped(part, inputs), 1)
-
-
-def _offer(sample: Smallest, rows: pa.Table, seed: int) -> None:
-    draws = draw(seed, "report", rows["uid"].to_pylist())
-    for row, chance in zip(rows.to_pylist(), draws, strict=True):
-        for group in _group(row):
-            sample.offer(group, [chance], [row["uid"]], [row])
-
-
-def _group(row: dict[str, Any]) -> Iterator[Any]:
-    if row["images_state"] == FAILED:
-        yield FAILED, row["images_reason"]
-    if row["images_state"] != KEPT:
-        return
-    reason = next((row[key] for key in ("duplicates_reason", "selection_reason") if row.get(key)), None)
-    # A pair under two uids is dropped for its own image: no cluster to look at.
-    if row.get("duplicates_reason") in TIED and row["representative"] != row["image_uid"]:
-        yield "cluster", row["duplicates_reason"], row["representative"]
-    if reason is not None:
-        yield DROPPED, reason
-    elif row.get("selection_state", KEPT) == KEPT:
-        yield KEPT
-
-
-def _groups(sample: Smallest, first: str) -> list[Any]:
-    return sorted(group for group in sample.rows if isinstance(group, tuple) and group[0] == first)
-
-
-def _reasoned(workdir: str, sample: Smallest) -> dict[str, list[dict[str, Any]]]:
-    """Dropped rows by reason. Rows of the baseline alone get the reason that match or balance gave."""
-    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for group in _groups(sample, DROPPED):
-        for row in sample.taken(group):
-            found[group[1]].append(row)
-    alone = found.pop("baseline_only", [])
+    Rows of the baseline alone stand under the reason that match or balance gave.
+    """
+    found: dict[Way, list[dict[str, Any]]] = defaultdict(list)
+    for group in groups(sample, DROPPED):
+        found[group[1:]] += sample.taken(group)
+    alone = found.pop(("selection", BASELINE_ONLY, None), [])
     traced = trace(workdir, [row["uid"] for row in alone], None)
     for row in alone:
-        reasons = [traced[row["uid"]].reason(dataset) for dataset in ("matches", "balanced")]
-        found[next((reason for reason in reasons if reason), "baseline_only")].append(row)
-    return found
+        ends = ((name, traced[row["uid"]].reason(name)) for name in ROAD[:2])
+        dataset, reason = next(((name, why) for name, why in ends if why), ("selection", BASELINE_ONLY))
+        found[dataset, reason, None].append(row)
+    manifest = Dataset(workdir, "selection").manifest()
+    rules = [rule["label"] for rule in manifest.extra.get("rules", [])] if manifest else []
+    ways = sorted(found, key=partial(_place, rules=rules)) if most else []
+    return [_group(workdir, way, [_shown(row, way[1]) for row in found[way][:most]]) for way in ways]
 
 
-def _spread(by_reason: dict[str, list[dict[str, Any]]], most: int) -> list[dict[str, Any]]:
-    """Round after round one row of each reason, reasons in alphabetical order, until there are `most`."""
-    rounds = (
-        _shown(rows[turn], reason)
-        for turn in range(most)
-        for reason, rows in sorted(by_reason.items())
-        if turn < len(rows)
-    )
-    return sorted(islice(rounds, most), key=lambda row: row["reason"])
+def _place(way: Way, rules: list[str]) -> tuple[int, int, str, str]:
+    dataset, reason, rule = way
+    return ROAD.index(dataset), rules.index(rule) if rule in rules else len(rules), rule or "", reason
+
+
+def _group(workdir: str, way: Way, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """One way of being dropped: which it is, how many rows of the whole pool went it, and the ones to look at."""
+    dataset, reason, rule = way
+    ledger = Dataset(workdir, dataset).require().ledger
+    dropped = ledger.notes.get(f"{FIRST}{rule}", ledger.dropped.get(reason, 0))
+    about = schema.load(dataset).dropped.get(reason, "")
+    return {"dataset": dataset, "reason": reason, "rule": rule, "about": about, "dropped": dropped, "rows": rows}
 
 
 def _shown(row: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
@@ -144,7 +89,7 @@ def _shown(row: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
         "uid": row["uid"], "image_uid": row["image_uid"], "url": clip(row["url"], 300), "link": link(row["url"]),
         "text": clip(row["text"]), "characters": len(row["text"]), "width": row["width"], "height": row["height"],
         "reason": reason or row.get("images_reason"), "score": None if score is None else round(score, 4),
-        "http_status": row["http_status"], "error": clip(row["error"], 120) if row["error"] else None,
+        "value": row.get("value"), "http_status": row["http_status"], "error": clip(row["error"], 120) if row["error"] else None,
     }  # fmt: skip
 
 
@@ -152,10 +97,10 @@ def _clusters(sample: Smallest, images: Dataset) -> list[dict[str, Any]]:
     """A few clusters for each way of being a duplicate: the representative first, then members of the sample."""
     clusters = []
     for how in TIED:
-        groups = [group for group in _groups(sample, "cluster") if group[1] == how]
+        mine = [group for group in groups(sample, CLUSTER) if group[1] == how]
         # The larger ones say more; equal ones in the order of their representative's uid, which is a hash.
-        groups.sort(key=lambda group: (-len({row["image_uid"] for row in sample.taken(group)}), group[2]))
-        for group in groups[:CLUSTERS]:
+        mine.sort(key=lambda group: (-len({row["image_uid"] for row in sample.taken(group)}), group[2]))
+        for group in mine[:CLUSTERS]:
             members = {row["image_uid"]: _shown(row, how) for row in sample.taken(group)[:MEMBERS]}
             head = _row_of(images, group[2])
             first = [] if head is None else [_shown(head, "representative")]

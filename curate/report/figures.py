@@ -2,7 +2,7 @@
 
 import io
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -12,10 +12,17 @@ from curate.report.proof import BETTER, WORSE
 Facts = dict[str, Any]
 
 INK, MUTED, GRID = "#1f2933", "#616e7c", "#e4e7eb"
-CURATED, RAW, REST, LIMIT = "#0f766e", "#b45309", "#cbd2d9", "#b91c1c"
-"""Curated (teal) and raw (amber) keep their colours on the whole page, and differ in lightness too."""
+CURATED, RAW, REST, LIMIT = "#0b5f58", "#e5973a", "#d8dee4", "#b91c1c"
+"""Curated (teal), raw (amber) and what is neither keep their colours on the whole page. Printed in grey they are dark, middle and light
+(a lightness of 36, 69 and 88 of 100)."""
 WIDTH, HEIGHT = 5.4, 3.3
-"""Inches at 100 to the pixel: shown at two a row on a desk and one a row on a phone, letters stay readable."""
+"""Inches at 100 pixels each: shown at two a row on a desk and one a row on a phone, letters stay readable."""
+SMALL = (2.6, 1.35)
+"""Of a histogram among many: four a row."""
+BARS = 60
+"""Of a histogram on the page, at most: bins of the twin are joined."""
+SCORED = (("other", RAW, "scored"),)
+LAYERS = (("selected", CURATED, "selected"), ("other", RAW, "not selected"), ("baseline", REST, "baseline alone"))
 
 
 def figures(facts: Facts) -> dict[str, str]:
@@ -24,28 +31,30 @@ def figures(facts: Facts) -> dict[str, str]:
     for account in (facts["entries"] or [])[:1]:
         if account["curve_before"]:
             drawn["entries"] = draw(partial(head_and_tail, account=account))
-            drawn["tail"] = draw(partial(tail_shares, account=account), height=1.7)
+            drawn["tail"] = draw(partial(tail_shares, account=account), (WIDTH, 1.7))
     for account in facts["scores"]:
         if account["edges"]:
             drawn[f"scores/{account['model']}"] = draw(partial(histogram, account=account))
-    for account in facts["limits"]:
-        drawn[f"limits/{account['column']}"] = draw(partial(histogram, account=account), height=2.6)
+    for table in facts["columns"]:
+        for column in table["columns"]:
+            if column["kind"] == "numbers":
+                drawn[column["column"]] = draw(partial(small, column=column, decided=table["decided"]), SMALL)
     if any(run["curve"] for run in facts["training"]):
         drawn["loss"] = draw(partial(losses, runs=facts["training"]))
     comparison = (facts["evaluation"] or {}).get("comparison")
     if comparison:
         rows = differences(comparison)
-        drawn["differences"] = draw(partial(forest, rows=rows), height=1.1 + 0.28 * len(rows))
+        drawn["differences"] = draw(partial(forest, rows=rows), (WIDTH, 1.1 + 0.28 * len(rows)))
     return drawn
 
 
-def draw(paint: Callable[[Any], None], height: float = HEIGHT) -> str:
+def draw(paint: Callable[[Any], None], size: tuple[float, float] = (WIDTH, HEIGHT)) -> str:
     """One figure as a data URI; `paint` is given the axes."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     with _style():
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        figure = Figure(figsize=size, layout="constrained")
         FigureCanvasSVG(figure)
         paint(figure.add_subplot())
         out = io.BytesIO()
@@ -107,14 +116,32 @@ def tail_shares(axes: Any, account: Facts) -> None:
 
 def histogram(axes: Any, account: Facts) -> None:
     """Values in bins, selected pairs at the bottom; thresholds as lines."""
+    _bars(axes, account, LAYERS if account["decided"] else SCORED)
+    for limit in account["thresholds"]:
+        axes.axvline(limit, color=LIMIT, linewidth=1.2, linestyle=(0, (4, 3)), label=f"threshold {limit:g}")
+    axes.set(xlabel=account["axis"], ylabel="pairs")
+    axes.legend()
+
+
+def small(axes: Any, column: Facts, decided: bool) -> None:
+    """A histogram among many, whose title and legend stand beside it."""
+    from matplotlib.ticker import MaxNLocator
+
+    _bars(axes, column, LAYERS[:2] if decided else SCORED)
+    for limit in column["thresholds"]:
+        axes.axvline(limit, color=LIMIT, linewidth=1.2, linestyle=(0, (4, 3)))
+    axes.tick_params(labelsize=8.5, length=2.5, pad=2)
+    few = max(abs(edge) for edge in column["edges"]) >= 10_000
+    axes.xaxis.set_major_locator(MaxNLocator(3 if few else 4, integer=column["above_zero"] is not None))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value == round(value) else f"{value:g}")
+    axes.yaxis.set_major_locator(MaxNLocator(2, integer=True))
+
+
+def _bars(axes: Any, account: Facts, layers: Sequence[tuple[str, str, str]]) -> None:
     import numpy as np
 
     edges = account["edges"]
-    # Bins of 0.01 are for the twin; on the page as many are joined as it takes to have at most 60 bars.
-    join = -(-(len(edges) - 1) // 60)
-    layers = [("selected", CURATED, "selected"), ("other", RAW, "not selected"), ("baseline", REST, "baseline alone")]
-    if not account["decided"]:
-        layers = [("other", RAW, "scored")]
+    join = -(-(len(edges) - 1) // BARS)
     bottom: Any = 0
     for key, colour, label in layers:
         counts = np.add.reduceat(account[key], np.arange(0, len(edges) - 1, join))
@@ -122,12 +149,8 @@ def histogram(axes: Any, account: Facts) -> None:
         axes.bar(starts, counts, width=join * account["bin_width"], align="edge", bottom=bottom, color=colour,
                  label=label, linewidth=0)  # fmt: skip
         bottom = bottom + counts
-    for limit in account["thresholds"]:
-        axes.axvline(limit, color=LIMIT, linewidth=1.2, linestyle=(0, (4, 3)), label=f"threshold {limit:g}")
-    axes.set(xlabel=account["axis"], ylabel="pairs")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.grid(axis="x", visible=False)
-    axes.legend()
 
 
 def losses(axes: Any, runs: list[Facts]) -> None:
@@ -137,7 +160,7 @@ def losses(axes: Any, runs: list[Facts]) -> None:
         if run["curve"]:
             colour, label = (CURATED if run["set"] == "curated" else RAW), run["set"]
             axes.plot([seen for seen, _ in run["curve"]], [loss for _, loss in run["curve"]], color=colour,
-                      linewidth=1.4, alpha=0.85, label=None if label in named else label)  # fmt: skip
+                      linewidth=1.4, label=None if label in named else label)  # fmt: skip
             named.add(label)
     axes.set(xlabel="samples seen", ylabel="contrastive loss (nats)")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
@@ -160,11 +183,12 @@ def words(metric: str) -> str:
 
 
 def forest(axes: Any, rows: list[Facts]) -> None:
-    """Differences curated - raw in percentage points with their intervals; grey where the interval holds zero."""
+    """Differences curated - raw in percentage points with their intervals; hollow and grey where the interval holds zero."""
     for place, row in enumerate(reversed(rows)):
-        colour = {BETTER: CURATED, WORSE: RAW}.get(row["verdict"], MUTED)
+        colour, mark = {BETTER: (CURATED, "o"), WORSE: (RAW, "s")}.get(row["verdict"], (MUTED, "o"))
+        inside = colour if colour != MUTED else "white"
         axes.plot([100 * row["low"], 100 * row["high"]], [place, place], color=colour, linewidth=2.4)
-        axes.plot([100 * row["difference"]], [place], "o", color=colour, markersize=6)
+        axes.plot([100 * row["difference"]], [place], mark, color=colour, markerfacecolor=inside, markersize=6)
     axes.axvline(0, color=INK, linewidth=1)
     axes.set_yticks(range(len(rows)), [row["label"] for row in reversed(rows)])
     axes.set(ylim=(-0.6, len(rows) - 0.4), xlabel="curated − raw, percentage points")

@@ -39,6 +39,19 @@ def funnel(workdir: str, recipe: Recipe) -> dict[str, Any]:
     return {"stages": stages, "missing": missing, "checks": _checks(manifests, baseline), "baseline": baseline}
 
 
+def merged(stages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The stages with neighbours that tell the same as one: tables beside each other that lost no row. Its `tables` are their names."""
+    found: list[dict[str, Any]] = []
+    for stage in stages:
+        last = found[-1] if found else {}
+        same = all(stage[key] == last.get(key) for key in ("stage", "rows_in", "kept")) and not last["notes"]
+        if same and stage["kept"] == stage["rows_in"] and "/" in stage["dataset"]:
+            last["tables"].append(stage["dataset"])
+        else:
+            found.append(stage | {"tables": [stage["dataset"]]})
+    return found
+
+
 def _stage(name: str, manifest: Manifest) -> dict[str, Any]:
     ledger, known = manifest.ledger, schema.of(name, manifest.plan.settings)
 

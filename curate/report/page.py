@@ -1,31 +1,44 @@
-"""The page: one HTML file made from the facts of the JSON twin and thumbnails; no request leaves it."""
+"""The page: one HTML file made from the facts of the JSON twin and thumbnails; no request leaves it.
 
-from importlib.resources import files
+A section is a template `template/<name>.j2` and a line of SECTIONS. It is given the facts by their names, `figures`, `thumbnails`, and what
+`macros.j2` has.
+"""
+
 from typing import Any
 
 from curate.report.figures import differences, figures, words
+from curate.report.funnel import merged
 from curate.report.untrusted import clip
 
 Facts = dict[str, Any]
+SECTIONS = {
+    "worth": "Worth", "funnel": "Funnel", "entries": "Head and tail", "scores": "Scores", "models": "Models", "examples": "Examples",
+    "duplicates": "Duplicates", "pool": "Pool", "consent": "Consent", "truth": "Planted faults", "provenance": "Provenance",
+}  # fmt: skip
+"""Template of each section, in order, and what the navigation calls it."""
 
 
 def render(facts: Facts, thumbnails: dict[str, str]) -> str:
     """The HTML of the report. Every text in the facts is escaped; `thumbnails` are data URIs by image_uid."""
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    templates = PackageLoader("curate.report", "template")
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=templates
+    )
     environment.filters |= {
-        "num": number, "percent": percent, "points": points, "size": size, "clip": clip, "metric": words, "word": word,
+        "num": number, "short": short, "percent": percent, "points": points, "size": size, "clip": clip, "metric": words, "word": word,
     }  # fmt: skip
-    source = (files("curate.report") / "page.html.j2").read_text(encoding="utf-8")
     comparison = (facts["evaluation"] or {}).get("comparison")
-    return environment.from_string(source).render(
+    return environment.get_template("page.j2").render(
         facts,
+        sections={name: title for name, title in SECTIONS.items() if name != "truth" or facts["truth"]},
         figures=figures(facts),
         thumbnails=thumbnails,
         differences=differences(comparison) if comparison else [],
         widest=max((stage["rows_in"] for stage in facts["funnel"]["stages"]), default=0) or 1,
         stages={stage["dataset"]: stage for stage in facts["funnel"]["stages"]},
+        bars=merged(facts["funnel"]["stages"]),
     )
 
 
@@ -34,6 +47,13 @@ def number(value: float | int | None) -> str:
     if value is None:
         return "–"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.3f}"
+
+
+def short(value: float | None) -> str:
+    """At most three digits after the point, and none that say nothing: 0.25 -> 0.25, 12.0 -> 12, 1234.5 -> 1,234.5 -> 1,234."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 1000 or value == round(value) else f"{value:.3g}".replace("-", "−")
 
 
 def percent(share: float | None) -> str:

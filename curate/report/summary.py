@@ -9,7 +9,7 @@ from rich.text import Text
 
 from curate.recipe import Recipe
 from curate.report.figures import words
-from curate.report.funnel import funnel
+from curate.report.funnel import funnel, merged
 from curate.report.page import number, percent, points
 from curate.report.proof import BETTER, WORSE, read_json, verdict
 from curate.selection.selecting import BASELINE_ONLY
@@ -48,10 +48,12 @@ def _stages(account: dict[str, Any]) -> Table:
     for name in ("rows in", "kept", "dropped", "failed"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("why", overflow="fold")
-    for stage in account["stages"]:
+    for stage in merged(account["stages"]):
         ways = [f"{way['name']} {number(way['rows'])}" for way in _ways(stage)]
         counts = (stage["rows_in"], stage["kept"], stage["dropped_rows"], stage["failed_rows"])
-        table.add_row(stage["dataset"], *map(number, counts), escape(", ".join(ways)))
+        more = len(stage["tables"]) - 1
+        name = stage["dataset"] if not more else f"{stage['stage']}, {more + 1} tables"
+        table.add_row(name, *map(number, counts), escape(", ".join(ways)))
     if account["baseline"] and account["baseline"]["baseline_only"]:
         table.caption = (
             f"{number(account['baseline']['baseline_only'])} of the rows into download are for the raw baseline alone"

@@ -34,4 +34,9 @@ def load(settings: Aesthetics, device: str, identity: Mapping[str, Any], model: 
     return AestheticsScorer(heads.load(settings.head, "none", model, identity), settings, model)
 
 
-KIND = Kind(needs="embeddings", load=load, identity=heads.identity)
+KIND = Kind(
+    needs="embeddings",
+    load=load,
+    identity=heads.identity,
+    learned_from="A head that the recipe brings: whose taste it has learned is for its makers to tell.",
+)

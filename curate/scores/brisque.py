@@ -193,4 +193,5 @@ KIND = Kind(
     needs="pixels",
     load=load,
     identity=lambda settings: settings.identity() | {"revision": revision(), "largest": LARGEST},
+    learned_from="A support vector regression on people's judgements of distorted photographs, as the package brisque ships it.",
 )

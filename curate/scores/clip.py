@@ -44,4 +44,10 @@ def load(settings: Model, device: str, identity: Mapping[str, Any]) -> ClipScore
     return ClipScorer(models.load(settings, device, identity["revision"]))
 
 
-KIND = Kind(needs="pixels", load=load, identity=models.identity, on_device=True)
+KIND = Kind(
+    needs="pixels",
+    load=load,
+    identity=models.identity,
+    on_device=True,
+    learned_from="What the model's makers took: its card says it, where it has one.",
+)

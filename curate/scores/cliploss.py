@@ -107,4 +107,9 @@ def load(settings: ClipLoss, device: str, identity: Mapping[str, Any]) -> ClipLo
     return ClipLossScorer(settings, device)
 
 
-KIND = Kind(needs="pool", load=load, on_device=True)
+KIND = Kind(
+    needs="pool",
+    load=load,
+    on_device=True,
+    learned_from="No model of its own: it reads the model's stored embeddings and a sample of the pool.",
+)

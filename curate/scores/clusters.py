@@ -89,4 +89,8 @@ def load(settings: Clusters, device: str, identity: Mapping[str, Any]) -> Cluste
     return ClusterScorer(settings)
 
 
-KIND = Kind(needs="pool", load=load)
+KIND = Kind(
+    needs="pool",
+    load=load,
+    learned_from="No model of its own: it reads the model's stored embeddings, groups them, and says which groups hold an image of the target set.",
+)

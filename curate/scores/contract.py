@@ -94,6 +94,9 @@ class Kind:
     """What the manifest says: settings, and of a model revision, preprocessing and precision; a change makes other scores."""
     on_device: bool = False
     """Whether it has a model that wants a GPU where there is one."""
+    learned_from: str = ""
+    """What its model was trained on, in a sentence for the report's readers, or that it has none: a filter hands on what it has
+    learned."""
 
 
 def columns_of(known: Schema) -> list[str]:

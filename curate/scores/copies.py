@@ -39,4 +39,10 @@ def load(settings: Copies, device: str, identity: Mapping[str, Any]) -> CopiesSc
     return CopiesScorer(settings, onnx.session(settings, device, identity))
 
 
-KIND = Kind(needs="pixels", load=load, identity=onnx.identity, on_device=True)
+KIND = Kind(
+    needs="pixels",
+    load=load,
+    identity=onnx.identity,
+    on_device=True,
+    learned_from="A network that the recipe brings: what it was trained on is for its makers to tell.",
+)

@@ -40,4 +40,8 @@ def load(settings: NormSim, device: str, identity: Mapping[str, Any]) -> NormSim
     return NormSimScorer()
 
 
-KIND = Kind(needs="pool", load=load)
+KIND = Kind(
+    needs="pool",
+    load=load,
+    learned_from="No model of its own: it reads the model's stored embeddings and those of the target set.",
+)

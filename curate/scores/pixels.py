@@ -50,4 +50,8 @@ def load(settings: Pixels, device: str, identity: Mapping[str, Any]) -> PixelSco
     return PixelScorer(settings)
 
 
-KIND = Kind(needs="pixels", load=load)
+KIND = Kind(
+    needs="pixels",
+    load=load,
+    learned_from="No model: arithmetic over the pixels.",
+)

@@ -70,4 +70,8 @@ def load(settings: PseudoLabels, device: str, identity: Mapping[str, Any]) -> Ps
     return PseudoLabelScorer(settings)
 
 
-KIND = Kind(needs="pool", load=load)
+KIND = Kind(
+    needs="pool",
+    load=load,
+    learned_from="No model of its own: it reads the model's stored embeddings and asks its text tower about the classes' names.",
+)

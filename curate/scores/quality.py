@@ -46,4 +46,8 @@ def load(settings: Quality, device: str, identity: Mapping[str, Any], model: Mod
     return QualityScorer(embedded[:, 0], embedded[:, 1])
 
 
-KIND = Kind(needs="embeddings", load=load)
+KIND = Kind(
+    needs="embeddings",
+    load=load,
+    learned_from="No model of its own: it reads the model's stored embeddings and asks its text tower about pairs of opposite texts.",
+)

@@ -44,4 +44,9 @@ def load(settings: Safety, device: str, identity: Mapping[str, Any], model: Mode
     return SafetyScorer(heads.load(settings.head, settings.activation, model, identity), settings, model)
 
 
-KIND = Kind(needs="embeddings", load=load, identity=heads.identity)
+KIND = Kind(
+    needs="embeddings",
+    load=load,
+    identity=heads.identity,
+    learned_from="A head that the recipe brings: what its makers called unsafe is for them to tell.",
+)

@@ -36,4 +36,8 @@ def load(settings: Text, device: str, identity: Mapping[str, Any]) -> OfTexts:
     return OfTexts(score, settings)
 
 
-KIND = Kind(needs="texts", load=load)
+KIND = Kind(
+    needs="texts",
+    load=load,
+    learned_from="No model: rules, lists of stock words, and WordNet's nouns.",
+)

@@ -165,4 +165,10 @@ def _identity(settings: Tmars) -> dict[str, Any]:
     return plain | {"detector": _place(settings).name, "revision": onnx.identity(settings)["revision"]}
 
 
-KIND = Kind(needs="pixels", load=load, identity=_identity, on_device=True)
+KIND = Kind(
+    needs="pixels",
+    load=load,
+    identity=_identity,
+    on_device=True,
+    learned_from="The model's similarity. Letters are found without a network, unless the recipe brings one.",
+)

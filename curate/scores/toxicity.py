@@ -122,4 +122,5 @@ def _loaded(folder: Path, revision: str, device: str) -> tuple[Any, Any]:
 KIND = Kind(
     needs="texts", load=load, on_device=True,
     identity=lambda settings: settings.identity() | {"classifier": place(settings).name, "revision": revision(settings)},
+    learned_from="A classifier that the recipe brings: what it was trained on is for its makers to tell.",
 )  # fmt: skip

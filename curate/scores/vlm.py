@@ -149,4 +149,5 @@ KIND = Kind(
     identity=lambda settings: (
         settings.identity() | {"questions": QUESTIONS | settings.questions, "demand": DEMAND, "system": SYSTEM}
     ),
+    learned_from="The model behind the endpoint: what it was trained on is for its makers to tell.",
 )

@@ -41,4 +41,10 @@ def load(settings: Watermark, device: str, identity: Mapping[str, Any]) -> Water
     return WatermarkScorer(settings, onnx.session(settings, device, identity))
 
 
-KIND = Kind(needs="pixels", load=load, identity=onnx.identity, on_device=True)
+KIND = Kind(
+    needs="pixels",
+    load=load,
+    identity=onnx.identity,
+    on_device=True,
+    learned_from="A network that the recipe brings: what it was trained on is for its makers to tell.",
+)

@@ -82,7 +82,7 @@ DERIVED = {
         lambda w, h: pc.min_element_wise(w, h, skip_nulls=False),
         "pixels of the shorter side",
     ),
-    "aspect": Derived("float64", ("width", "height"), _aspect, "longer side over shorter, float64"),
+    "aspect": Derived("float64", ("width", "height"), _aspect, "longer side over shorter"),
     "host": Derived("string", ("url",), _host, "host of the image's URL"),
 }
 

@@ -153,6 +153,10 @@ def test_the_demo_names_every_scorer_that_needs_nothing_brought():
     assert not wanting, f"{wanting}: name them in recipes/demo.yaml, or say above what they are to be given"
 
 
+def test_every_scorer_says_what_it_learned_from():
+    assert not [name for name, kind in KINDS.items() if not kind.learned_from.endswith(".")]
+
+
 @pytest.mark.parametrize("scorer", KINDS)
 def test_every_row_is_accounted_for(scored, scorer):
     workdir, tables = scored

@@ -1,15 +1,13 @@
 """Each section's numbers against what the small workdir was written from."""
 
-from collections import Counter
 from itertools import pairwise
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
-from curate import recipe as recipes
 from curate.recipe import Rule
-from curate.report import collect, entries, examples, figures, limits, pool, proof, similarity
+from curate.report import entries, examples, pool, proof, similarity
 from curate.store import Dataset, Plan
 
 
@@ -55,57 +53,26 @@ def test_similarities_are_counted_once_with_the_threshold(small_workdir, small_r
     )
 
 
-def test_columns_with_a_threshold_are_counted_by_what_became_of_their_rows(small_workdir, small_recipe, small_rows):
-    rules = [{"rule": "few_characters", "min": 5}, {"rule": "threshold", "column": "images.nbytes", "min": 10, "max": 10**9},
-             {"rule": "any", "branches": [{"rules": [{"rule": "small_image", "min": 30, "where": {"lang": "en"}}]}]},
-             {"rule": "low_similarity", "min": 0.1}, {"rule": "file_name"}]  # fmt: skip
-    asked = recipes.build(msgspec.to_builtins(small_recipe) | {"select": {"rules": rules}})
-    found = {account["column"]: account for account in limits.limits(small_workdir, asked)}
-    # The similarity has its own account, and a rule without a limit none.
-    assert list(found) == ["images.characters", "images.nbytes", "images.shorter_side"]
-    states = [row.states() for row in small_rows]
-    enter = [row for row, state in zip(small_rows, states, strict=True) if state["selection"][0] != "gone"]
-    characters = found["images.characters"]
-    assert characters["rows"] == len(enter) == sum(sum(characters[layer]) for layer in limits.LAYERS)
-    reasons = Counter(row.states()["selection"][1] for row in enter)
-    assert [sum(characters[layer]) for layer in limits.LAYERS] == [
-        reasons[None], len(enter) - reasons[None] - reasons["baseline_only"], reasons["baseline_only"]
-    ]  # fmt: skip
-    assert characters["thresholds"] == [5.0] and found["images.nbytes"]["thresholds"] == [10.0, 1e9]
-    for account in found.values():
-        assert account["edges"][0] <= min(account["thresholds"]) and max(account["thresholds"]) <= account["edges"][-1]
-    # Small as the pool is, its one text of 10,000 characters is within the share that counts.
-    assert characters["edges"][-1] <= 10_000
-    assert found["images.shorter_side"]["edges"][-1] == 48.0
-    assert "limits/images.nbytes" in figures.figures(collect.collect(small_workdir, asked)[0])
-
-
-def test_the_sample_of_values_ends(small_workdir, small_recipe, monkeypatch):
-    monkeypatch.setattr(limits, "ROWS", 1)
-    rules = {"rules": [{"rule": "few_characters", "min": 5}]}
-    (account,) = limits.limits(small_workdir, recipes.build(msgspec.to_builtins(small_recipe) | {"select": rules}))
-    first = Dataset(small_workdir, "images").part_names()
-    sizes = [len(Dataset(small_workdir, "images").read_part(part, ["uid"])) for part in first]
-    assert 0 < account["rows"] <= max(sizes) < sum(sizes)
-
-
-def test_examples_are_spread_over_reasons_and_show_pictures(small_workdir, small_recipe, small_rows):
+def test_examples_stand_under_what_dropped_them_and_show_pictures(small_workdir, small_recipe, small_rows):
     shown, thumbnails = examples.examples(small_workdir, small_recipe)
     by_uid = {row.uid: row for row in small_rows}
-    assert len(shown["kept"]) == small_recipe.report.examples == len(shown["dropped"])
+    assert len(shown["kept"]) == small_recipe.report.examples
     for row in shown["kept"]:
         assert by_uid[row["uid"]].states()["selection"] == ("kept", None)
         assert row["image_uid"] in thumbnails
-    assert {row["reason"] for row in shown["dropped"]} == {
-        "exact",
-        "perceptual",
-        "file_name",
-        "no_entry",
-        "balanced_out",
-    }
-    for row in shown["dropped"]:
-        truth = by_uid[row["uid"]]
-        assert row["reason"] in (truth.match, truth.balance, truth.select, truth.duplicate and truth.duplicate[0])
+    groups = {(group["dataset"], group["reason"]): group for group in shown["dropped"]}
+    assert list(groups) == [
+        ("matches", "no_entry"), ("balanced", "balanced_out"), ("duplicates", "exact"), ("duplicates", "perceptual"),
+        ("selection", "file_name"),
+    ]  # fmt: skip
+    for (_, reason), group in groups.items():
+        assert 0 < len(group["rows"]) <= -(-small_recipe.report.examples // examples.PART)
+        for row in group["rows"]:
+            truth = by_uid[row["uid"]]
+            assert reason in (truth.match, truth.balance, truth.select, truth.duplicate and truth.duplicate[0])
+    named = groups["selection", "file_name"]
+    assert named["rule"] == "file_name" and named["dropped"] == sum(row.select == "file_name" for row in small_rows)
+    assert {row["value"] for row in named["rows"]} == {"file name true"}
     assert [row["reason"] for row in shown["failed"]] == ["http_4xx", "http_4xx"]
     # Whoever opted out is not shown.
     opted = {row.image for row in small_rows if row.download and row.download[1] == "opted_out"}

@@ -8,8 +8,9 @@ from selectolax.lexbor import LexborHTMLParser
 
 from curate.recipe import build
 from curate.report.collect import collect
-from curate.report.limits import limits
-from curate.report.page import number, percent, points, render, size
+from curate.report.columns import columns
+from curate.report.disclosures import card
+from curate.report.page import SECTIONS, number, percent, points, render, short, size
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def test_duplicates_are_counted_by_kind_and_the_calibrated_cosine_says_what_it_f
     assert {row["reason"]: row["pairs"] for row in facts["duplicates"]["kinds"] if row["pairs"]} == ends
     held = ends["in_evaluation_set"]
     assert facts["duplicates"]["evaluation"] == ([{"way": "phash", "pairs": held}] if held else [])
-    text = " ".join(LexborHTMLParser(page).css_first("#examples").text().split())
+    text = " ".join(LexborHTMLParser(page).css_first("#duplicates").text().split())
     assert (
         "above a cosine of 0.61: it finds 95.0 % of the copies planted of 40 evaluation images (crop 100.0 %, flip 90.0 %)"
         in text
@@ -104,12 +105,10 @@ def test_a_sum_that_does_not_hold_is_shouted(made):
 
 
 def test_the_scorers_card_is_quoted(tmp_path):
-    from curate.report.collect import _card
-
-    assert _card("ViT-B-32") is None and _card(f"local-dir:{tmp_path}") is None
-    card = "---\nlicense: x\n---\n# Name\n\nA **small** model.\n\nIt has seen\nthe `answers`.\n\n| a | b |\n|---|---|\n"
-    (tmp_path / "README.md").write_text(card)
-    assert " ".join(_card(f"local-dir:{tmp_path}").split()) == "A small model. It has seen the answers."
+    assert card("ViT-B-32") is None and card(f"local-dir:{tmp_path}") is None
+    text = "---\nlicense: x\n---\n# Name\n\nA **small** model.\n\nIt has seen\nthe `answers`.\n\n| a | b |\n|---|---|\n"
+    (tmp_path / "README.md").write_text(text)
+    assert " ".join(card(f"local-dir:{tmp_path}").split()) == "A small model. It has seen the answers."
 
 
 def test_what_a_filter_network_was_trained_on_stands_beside_its_scores(made):
@@ -136,6 +135,13 @@ def test_an_empty_workdir_has_a_page_too(tmp_path, small_recipe):
 
 def test_numbers_read_well():
     assert [number(1234567), number(0.12345), number(None), number(0)] == ["1,234,567", "0.123", "–", "0"]
+    assert [short(0.25), short(12.0), short(1234.5), short(-0.00046), short(None)] == [
+        "0.25",
+        "12",
+        "1,234",
+        "−0.00046",
+        "–",
+    ]
     assert [percent(0.1234), percent(None)] == ["12.3 %", "–"]
     assert [points(0.0123), points(-0.05), points(None)] == ["+1.2", "−5.0", "–"]
     assert [size(0), size(999), size(1000), size(3145728), size(10**16)] == [
@@ -145,11 +151,11 @@ def test_numbers_read_well():
 
 def test_rules_and_columns_with_a_threshold_are_on_the_page(made, small_workdir, small_recipe):
     facts = json.loads(json.dumps(made[0]))
-    assert "Rules of selection" not in made[2] and "Other columns with a threshold" not in made[2]
+    assert "Rules of selection" not in made[2]
     hostile = "x<b>y</b> >= 3"
     (stage,) = [one for one in facts["funnel"]["stages"] if one["dataset"] == "selection"]
     stage["rules"] = [{"rule": hostile, "rows": 1234, "alone": None}]
-    facts["limits"] = limits(
+    facts["columns"] = columns(
         small_workdir, build(to_builtins(small_recipe) | {"select": {"rules": [{"rule": "few_words", "min": 3}]}})
     )
     tree = LexborHTMLParser(render(facts, {}))
@@ -158,3 +164,36 @@ def test_rules_and_columns_with_a_threshold_are_on_the_page(made, small_workdir,
     assert tree.css('#scores img[alt="Histogram of images.words with its thresholds"]')
     stage["rules"][0]["alone"] = 5678
     assert "5,678" in LexborHTMLParser(render(facts, {})).css_first("#funnel").text()
+
+
+def test_every_section_has_its_place_and_the_navigation_leads_there(made):
+    facts, thumbnails, page = made
+    tree = LexborHTMLParser(page)
+    assert [node.attributes["id"] for node in tree.css("section")] == list(SECTIONS)
+    assert [node.attributes["href"] for node in tree.css("nav a")] == [f"#{name}" for name in SECTIONS]
+    without = LexborHTMLParser(render({**facts, "truth": None}, thumbnails))
+    assert "truth" not in [node.attributes["id"] for node in without.css("section")] and not without.css(
+        'a[href="#truth"]'
+    )
+
+
+def test_what_a_rule_dropped_stands_under_it_and_a_representative_is_framed(made):
+    facts, _, page = made
+    tree = LexborHTMLParser(page)
+    headings = [node.text() for node in tree.css("#examples h4")]
+    assert len(headings) == len(facts["examples"]["dropped"]) and any(
+        "selection · file_name 3 pairs" in one for one in headings
+    )
+    framed = [node.css_first(".cap").text() for node in tree.css("#duplicates .thumb.first")]
+    assert len(framed) == len(facts["examples"]["clusters"]) == len(tree.css("#duplicates .cluster"))
+
+
+def test_the_models_are_named_with_what_they_learned_from(made):
+    facts, thumbnails, page = made
+    assert [model["score"] for model in facts["models"]] == ["language", "clip"]
+    told = LexborHTMLParser(page).css_first("#models").text()
+    for model in facts["models"]:
+        assert model["learned_from"] in told and model["model"] in told
+    hostile = json.loads(json.dumps(facts))
+    hostile["models"][1] |= {"card": "<script>alert(3)</script>", "settings": {"head": "<b>x</b>"}}
+    assert "<script>alert(3)" not in render(hostile, thumbnails) and "<b>x</b>" not in render(hostile, thumbnails)
