@@ -6,7 +6,7 @@ import jobs  # noqa: F401 - before all others, see there
 from functools import partial
 
 from curate import models
-from curate.shards import embeddings, reinforcing
+from curate.shards import embeddings, regions, reinforcing
 from curate.store import Part
 from jobs import engine
 
@@ -17,6 +17,8 @@ def run(run: engine.Run) -> None:
     """Makes what the recipe wants beside the shards."""
     if run.recipe.shard.reinforce is not None:
         reinforce(run)
+    if run.recipe.shard.regions is not None:
+        export_regions(run)
     for settings in run.recipe.shard.embeddings:
         embed(run, settings)
 
@@ -43,6 +45,16 @@ def reinforce(run: engine.Run) -> None:
         recipe.download.max_pixels,
     )
     work = partial(reinforcing.reinforce_part, job=job)
+    run.make(plan, partial(launched, run, work, settings.device, settings.workers))
+
+
+def export_regions(run: engine.Run) -> None:
+    settings = run.recipe.shard.regions
+    assert settings is not None
+    (model,) = (model for model in run.recipe.score.models if model.name == settings.model)
+    shards, identity = run.dataset(SHARDS), settings.identity() | {"model": models.identity(model)}
+    plan = run.plan("regions", identity, [SHARDS], shards.part_names())
+    work = partial(regions.export_part, job=regions.Job(settings, model, shards, run.dataset(plan.dataset), plan))
     run.make(plan, partial(launched, run, work, settings.device, settings.workers))
 
 

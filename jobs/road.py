@@ -36,6 +36,7 @@ def datasets(recipe: Recipe, stage: str) -> list[str]:
     runs = [f"{kind}-{seed}" for seed in recipe.train.seeds for kind in recipe.train.sets]
     raw = ["shards-raw"] if recipe.balance.baseline_fraction > 0 else []
     beside = ["reinforcements"] if recipe.shard.reinforce else []
+    beside += ["regions"] if recipe.shard.regions else []
     beside += [f"embeddings/{one.name}" for one in recipe.shard.embeddings]
     return {
         "extract": ["pairs"],

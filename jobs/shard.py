@@ -45,7 +45,7 @@ def make_set(run: engine.Run, kind: str) -> None:
     choose = samples.chooser(policy, recipe.seed, models[0] if models else None)
     settings = recipe.shard.identity() | {"text": policy, "seed": recipe.seed, "set": kind}
     if kind == "curated":
-        settings["carried"] = list(texts.captioners)
+        settings["carried"] = [*texts.captioners, *texts.finders]
     target = run.dataset(name)
     done = target.manifest()
     before = run.plan(name, settings, sources, [part.name for part in done.parts] if done else [])

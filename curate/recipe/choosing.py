@@ -6,7 +6,7 @@ import msgspec
 
 from curate.settings import Count, Limit, Name, Settings, Share
 from curate.shards.policies import Alt, AnyPolicy
-from curate.shards.reinforcement import Embed, Reinforce
+from curate.shards.reinforcement import Embed, ExportRegions, Reinforce
 
 
 class Dedup(Settings, frozen=True, kw_only=True):
@@ -138,9 +138,11 @@ class Shard(Settings, frozen=True, kw_only=True):
     """With which odds the alt text and its captions stand for a pair (`{policy: uniform}`); see `curate.shards.policies`."""
     reinforce: Reinforce | None = None
     """Augmentations and teachers' embeddings beside the curated shards (DataCompDR)."""
+    regions: ExportRegions | None = None
+    """Region-text rows beside the curated shards, of captioners `regions` (CLOC)."""
     embeddings: tuple[Embed, ...] = ()
     """Embeddings of all texts beside the curated shards (LLM2CLIP)."""
     blur_faces: Name | None = None
     """Name of a scorer `faces` of score.scorers: what it found is blurred, with DataComp's margins, and such images are packed anew."""
     workers: Count = 2
-    runtime: ClassVar[tuple[str, ...]] = ("workers", "reinforce", "embeddings")
+    runtime: ClassVar[tuple[str, ...]] = ("workers", "reinforce", "embeddings", "regions")

@@ -66,11 +66,17 @@ class Recipe(Settings, frozen=True, kw_only=True):
     def _check_captions(self) -> None:
         """ValueError for a text policy that names a captioner which the recipe has not, or not of the kind that it needs."""
         words = {one.name: one.word for one in self.recaption.captioners}
-        reinforce, models = self.shard.reinforce, [model.name for model in self.score.models]
-        for what, known in (("teachers", models), ("of", list(words))) if reinforce else ():
-            for name in getattr(reinforce, what):
-                if name not in known:
-                    raise ValueError(f"shard.reinforce.{what}: {name!r} is not in the recipe: {nearest(name, known)}")
+        models = [model.name for model in self.score.models]
+        reinforce, regions = self.shard.reinforce, self.shard.regions
+        wanted = [("reinforce.teachers", name, models) for name in (reinforce.teachers if reinforce else ())]
+        wanted += [("reinforce.of", name, list(words)) for name in (reinforce.of if reinforce else ())]
+        wanted += [("regions.model", regions.model, models)] if regions else []
+        for place, name, known in wanted:
+            if name not in known:
+                hint = nearest(name, known) if known else "there are none"
+                raise ValueError(f"shard.{place}: {name!r} is not in the recipe: {hint}")
+        if regions and "regions" not in words.values():
+            raise ValueError("shard.regions wants a captioner `regions`, and recaption.captioners has none")
         policy = self.shard.captions
         for names, kind in ((policy.reads(), None), (policy.weighed_by(), "consistency")):
             fit = [name for name, word in words.items() if kind in (None, word)]

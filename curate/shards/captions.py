@@ -36,6 +36,8 @@ class Texts:
 
     captioners: tuple[str, ...] = ()
     """Those whose captions travel, in the recipe's order."""
+    finders: tuple[str, ...] = ()
+    """Captioners `regions`, whose boxes travel."""
     policy: Policy | None = None
     looked_at: Mapping[str, str] | None = None
     """Consistency table that the policy needs -> the captioner whose captions it looks at."""
@@ -50,7 +52,18 @@ class Texts:
             return cls()
         policy = recipe.shard.captions
         looked_at = {name: made[name].captions_of()[0] for name in policy.weighed_by()}
-        return cls(tuple(name for name, one in made.items() if has_captions(one.word)), policy, looked_at, recipe.seed)
+        return cls(
+            captioners=tuple(name for name, one in made.items() if has_captions(one.word)),
+            finders=tuple(name for name, one in made.items() if one.word == "regions"),
+            policy=policy,
+            looked_at=looked_at,
+            seed=recipe.seed,
+        )
+
+    @property
+    def carry(self) -> bool:
+        """Whether anything stands beside the alt texts."""
+        return bool(self.captioners or self.finders)
 
     def inputs(self, workdir: str) -> dict[str, tuple[Dataset, Sequence[str]]]:
         """The tables that are read."""
@@ -72,6 +85,7 @@ class Texts:
             captions = {name: kept[name]["captions"] for name in self.captioners if name in kept}
             facts = {name: kept[name] | {"of": of} for name, of in (self.looked_at or {}).items() if name in kept}
             row["captions"] = captions
+            row["regions"] = {name: _regions(kept[name]) for name in self.finders if name in kept}
             may = {name: texts for name, texts in captions.items() if name in chosen_from}
             row["choice"] = choice(self.policy, row["text"], may, facts, self.means)
 
@@ -81,6 +95,12 @@ class Texts:
         at = np.searchsorted(np.cumsum(options.odds), draw(self.seed, "caption", [row["uid"]])[0], side="right")
         place = min(int(at), len(options.texts) - 1)
         return options.texts[place], options.sources[place]
+
+
+def _regions(row: Mapping[str, Any]) -> list[list[Any]]:
+    """Text, score, left, top, right, bottom of each box."""
+    found = zip(row["regions"], row["box_scores"], row["boxes"], strict=True)
+    return [[text, score, *box] for text, score, box in found]
 
 
 def has_captions(word: str) -> bool:

@@ -30,6 +30,19 @@ class Reinforce(Settings, frozen=True, kw_only=True):
     workers: Count = 1
 
 
+class ExportRegions(Settings, frozen=True, kw_only=True):
+    """`shard.regions`: region-text rows beside each shard; see `curate.shards.regions`."""
+
+    runtime: ClassVar[tuple[str, ...]] = ("device", "workers")
+
+    model: Name
+    """The model of score.models whose text embeddings say which texts are alike."""
+    similarity: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.9
+    """Cosine above which two texts are not each other's negatives."""
+    device: str = "auto"
+    workers: Count = 1
+
+
 class Embed(Settings, frozen=True, kw_only=True):
     """An item of `shard.embeddings`: embeddings of every text of each sample beside its shard; see `curate.shards.embeddings`."""
 

@@ -89,7 +89,7 @@ def rows_of(part: str, inputs: Inputs, members: Members, texts: Texts = NO_CAPTI
             table = table.append_column(FACES, tables["faces"][FACES])
         mask = members(**tables)
         rows = table.filter(mask).to_pylist()
-        if texts.captioners:
+        if texts.carry:
             texts.beside(rows, tables, mask)
         yield from rows
 
@@ -121,7 +121,7 @@ def samples_of(
             at = next(archive, None)
         data = at[1] if at is not None and at[0] == uid else None
         chosen = choose(rows)
-        drawn = texts.drawn(chosen) if texts.captioners else (None, ALT)
+        drawn = texts.drawn(chosen) if texts.carry else (None, ALT)
         yield Sample(image_uid=uid, rows=rows, chosen=chosen, data=data, text=drawn[0], source=drawn[1])
 
 

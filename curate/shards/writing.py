@@ -115,6 +115,7 @@ def captioned(sample: Sample) -> dict[str, Any]:
         "text_source": sample.source,
         "alt_text": chosen["text"],
         "captions": chosen["captions"],
+        "regions": chosen["regions"],
         "captions_of_texts": [row["captions"] for row in sample.rows],
         "choices": [one.texts for one in choices],
         "choice_sources": [one.sources for one in choices],

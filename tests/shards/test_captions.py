@@ -45,7 +45,7 @@ def written(workdir, tmp_path, texts: Texts):
     return target, [(json.loads(files[f"{key}.json"]), files[f"{key}.txt"].decode()) for key in keys]
 
 
-UNIFORM = Texts(("seen",), Uniform(), {}, 0)
+UNIFORM = Texts(("seen",), ("found",), Uniform(), {}, 0)
 
 
 def test_every_caption_travels_and_the_alt_text_stays(workdir, tmp_path):
@@ -54,6 +54,8 @@ def test_every_caption_travels_and_the_alt_text_stays(workdir, tmp_path):
     for facts, txt in found:
         said = captions_of(facts["uid"]) or []
         assert facts["captions"] == ({"seen": said} if said else {})
+        boxes = [[text, 0.5, 0.0, 0.25, 0.5, 1.0] for text in said]
+        assert facts["regions"] == ({"found": boxes} if said else {})
         assert facts["captions_of_texts"] == [{"seen": s} if (s := captions_of(uid)) else {} for uid in facts["uids"]]
         assert facts["alt_text"] == facts["texts"][facts["uids"].index(facts["uid"])]
         assert facts["text"] == txt and txt in [facts["alt_text"], *said]
@@ -73,7 +75,7 @@ def test_every_caption_travels_and_the_alt_text_stays(workdir, tmp_path):
 
 
 def test_training_draws_by_the_odds_anew_each_epoch(workdir, tmp_path):
-    target, found = written(workdir, tmp_path, Texts(("seen",), Odds(odds={"alt": 0.8, "seen": 0.2}), {}, 0))
+    target, found = written(workdir, tmp_path, Texts(("seen",), (), Odds(odds={"alt": 0.8, "seen": 0.2}), {}, 0))
     counts, expected = Counter(), Counter()
     draws = np.random.default_rng(0).random((len(found), 400, 2))
     for sample, of_sample in zip(read_shard(target, "00000"), draws, strict=True):
@@ -100,7 +102,7 @@ def test_without_captions_a_shard_is_what_it_was(workdir, tmp_path):
     for facts, txt in found:
         assert facts["text"] == txt == facts["texts"][facts["uids"].index(facts["uid"])]
         assert not {"captions", "choices", "odds", "alt_text"} & set(facts)
-    _, carried = written(workdir, tmp_path / "b", Texts(("seen",), Alt(), {}, 0))
+    _, carried = written(workdir, tmp_path / "b", Texts(("seen",), (), Alt(), {}, 0))
     assert [txt for _, txt in carried] == [txt for _, txt in found]
     assert any(facts["captions"] for facts, _ in carried)
 
@@ -109,7 +111,7 @@ def test_alip_is_weighed_by_the_means_of_the_whole_table(workdir, tmp_path):
     table = Dataset(workdir, "captions/agreement")
     sums = [msgspec.convert(captions.summed(part, table=table), captions.Sums) for part in table.part_names()]
     assert captions.means_of(sums) == pytest.approx((0.5, 0.2, 0.3))
-    texts = Texts(("seen",), Alip(by="agreement"), {"agreement": "seen"}, 0, Means(0.6, 0.2, 0.3))
+    texts = Texts(("seen",), (), Alip(by="agreement"), {"agreement": "seen"}, 0, Means(0.6, 0.2, 0.3))
     _, found = written(workdir, tmp_path, texts)
     for facts, _ in found:
         for odds in facts["odds"]:
