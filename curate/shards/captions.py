@@ -68,7 +68,9 @@ class Texts:
     def inputs(self, workdir: str) -> dict[str, tuple[Dataset, Sequence[str]]]:
         """The tables that are read."""
         facts = ("state", "alt_similarity", "similarities", "agreements")
-        tables = dict.fromkeys(self.captioners, ("state", "captions")) | dict.fromkeys(self.looked_at or (), facts)
+        tables: dict[str, tuple[str, ...]] = dict.fromkeys(self.captioners, ("state", "captions"))
+        tables |= dict.fromkeys(self.finders, ("state", "regions", "boxes", "box_scores"))
+        tables |= dict.fromkeys(self.looked_at or (), facts)
         return {TABLE + name: (Dataset(workdir, f"captions/{name}"), columns) for name, columns in tables.items()}
 
     def beside(self, rows: list[dict[str, Any]], tables: Mapping[str, pa.Table], mask: pa.ChunkedArray) -> None:
