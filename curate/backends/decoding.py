@@ -104,9 +104,8 @@ def chosen(following: Any, temperature: Any, top_p: Any, chance: Any) -> Any:
     before = ordered.cumsum(dim=1) - ordered
     nucleus = torch.zeros_like(likely).scatter(1, places, ordered * (before < top_p[:, None]))
     walked = nucleus.cumsum(dim=1)
-    total = walked[:, -1:]
-    # Rounded up to the whole, it would fall behind the last token that may come.
-    place = torch.minimum(chance[:, None] * total, torch.nextafter(total, torch.zeros_like(total)))
+    # Chance is below 1 by 2^-53 or more, so that this stays below the whole, and before what lies behind the nucleus.
+    place = chance[:, None] * walked[:, -1:]
     return torch.searchsorted(walked, place, right=True)[:, 0]
 
 

@@ -86,6 +86,20 @@ def test_the_likeliest_token_is_the_one_that_the_whole_model_finds_likeliest(cap
         assert answer.text == captioner._text(ids[1 : -1 if ended else None])
 
 
+def test_marks_and_what_is_no_word_never_come(captioner):
+    steps = decoding.Steps(captioner._clip.model, [519], 520, known=518, least=2)
+    images = torch.zeros(2, 8, 32)
+    with torch.no_grad():
+        first = steps(images, [[], []])
+    # The padding, the marks where they are not known as words, and before two tokens the end.
+    assert torch.isinf(first[:, [0, 518, 519, 520]]).all() and torch.isfinite(first[:, 1:518]).all()
+    assert first.exp().sum(1).tolist() == pytest.approx([1, 1])
+    steps = decoding.Steps(captioner._clip.model, [519], 520, known=521, least=2)
+    with torch.no_grad():
+        first, third = steps(images, [[], []]), steps(images, [[1, 2], [3, 4]])
+    assert torch.isinf(first[:, 520]).all() and torch.isfinite(third[:, 520]).all() and torch.isinf(third[:, 519]).all()
+
+
 class Table:
     """A model of three words and an end, whose log-probabilities hang on the last two words."""
 
