@@ -83,14 +83,14 @@ class Endpoint(Backend):
         except ImageError:
             return Answer(status="undecodable")
         async with self._seats:
-            return await self._to_the_last(body, key)
+            return await self._to_the_last(self._plain if request.bare else self._url, body, key)
 
-    async def _to_the_last(self, body: bytes, key: bytes) -> Answer:
+    async def _to_the_last(self, url: str, body: bytes, key: bytes) -> Answer:
         """The answer to a body, after as many attempts as there may be."""
         retries, last = self._settings.retries, _Again("it was never asked")
         for attempt in range(retries + 1):
             try:
-                return await self._paced(self._plain if request.bare else self._url, body)
+                return await self._paced(url, body)
             except _Again as again:
                 last = again
             if attempt < retries:
