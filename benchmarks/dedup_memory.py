@@ -66,7 +66,8 @@ def write(workdir: str, count: int) -> None:
                 wide = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), WIDTH)
                 other.write(
                     pa.table({"uid": table["uid"], "state": table["state"], "reason": pa.nulls(n, pa.string()),
-                              "similarity_score": pa.array(draw.random(n, np.float32)), "image_embedding": wide, "text_embedding": pa.nulls(n, wide.type)})
+                              "similarity_score": pa.array(draw.random(n, np.float32)), "image_embedding": wide, "text_embedding": pa.nulls(n, wide.type),
+                              "image_length": pa.nulls(n, pa.float32()), "text_length": pa.nulls(n, pa.float32())})
                 )  # fmt: skip
     for data, plan in zip((pool, scores), plans, strict=True):
         data.begin(plan)

@@ -15,6 +15,7 @@ c (x_time x.y - |x|^2 y_time), which is the same.
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 MIN_RADIUS = 0.1
@@ -40,6 +41,19 @@ def of_model(model: Any) -> Geometry | None:
     if not all(hasattr(model, name) for name in PARAMETERS):
         return None
     return Geometry(*(math.exp(float(getattr(model, name).detach())) for name in PARAMETERS))
+
+
+def in_checkpoint(weights: Path) -> bool:
+    """Whether a checkpoint has PARAMETERS; only .safetensors is looked into. A file that is none has none."""
+    if weights.suffix != ".safetensors":
+        return False
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(weights, "np") as tensors:
+            return set(PARAMETERS) <= set(tensors.keys())
+    except (SafetensorError, OSError):
+        return False
 
 
 def add_parameters(model: Any, width: int) -> None:

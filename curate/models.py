@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from curate import hugging
+from curate import hugging, lorentz
 from curate.text_tower import TextTower
 from curate.weights import FOLDER, Located, Model, ModelError, locate
 
@@ -27,6 +27,10 @@ ELONGATION = 8
 and a line of 1 x 50,000 pixels would otherwise grow to gigabytes."""
 
 
+Vectors = tuple[np.ndarray, np.ndarray]
+"""Embeddings of length 1, float32, shape (n, width), and the lengths that they had before, float32, shape (n,)."""
+
+
 class Clip:
     """A loaded model. Embeddings come out as float32 of length 1, whatever the precision inside."""
 
@@ -38,6 +42,8 @@ class Clip:
         self.input_dtype = open_clip.get_input_dtype(settings.precision)
         self.texts = TextTower(model, device)
         self.logit_scale = float(model.logit_scale.detach().exp())
+        self.geometry = lorentz.of_model(model)
+        """Of a hyperbolic model; None for all others."""
 
     @property
     def width(self) -> int:
@@ -50,36 +56,51 @@ class Clip:
 
     def image_embeddings(self, pixels: Iterable[Any]) -> np.ndarray:
         """Embeddings of inputs made by `pixels`, float32, shape (n, width). Holds one batch at a time."""
+        return self.image_vectors(pixels)[0]
+
+    def image_vectors(self, pixels: Iterable[Any]) -> Vectors:
+        """As `image_embeddings`, with the lengths that the model's own vectors have."""
         import torch
 
         with torch.inference_mode():
             found = [
-                self._unit(self.model.encode_image(torch.stack(batch).to(self.device, self.input_dtype)))
+                _measured(self.model.encode_image(torch.stack(batch).to(self.device, self.input_dtype)))
                 for batch in _batches(pixels, self.batch_size)
             ]
-        return np.concatenate(found) if found else np.zeros((0, self.width), np.float32)
+        return self._joined(found)
 
     def text_embeddings(self, texts: Iterable[str]) -> np.ndarray:
         """Embeddings of texts, float32, shape (n, width). Holds SORTED batches of token ids at a time."""
-        found = [self._of_texts(some) for some in _batches(texts, SORTED * self.batch_size)]
-        return np.concatenate(found) if found else np.zeros((0, self.width), np.float32)
+        return self.text_vectors(texts)[0]
 
-    def _of_texts(self, texts: list[str]) -> np.ndarray:
+    def text_vectors(self, texts: Iterable[str]) -> Vectors:
+        """As `text_embeddings`, with the lengths that the model's own vectors have."""
+        return self._joined([self._of_texts(some) for some in _batches(texts, SORTED * self.batch_size)])
+
+    def _of_texts(self, texts: list[str]) -> Vectors:
         """Texts of about one length go together: a batch costs what its longest text costs."""
         import torch
 
         ids = tokens(self.tokenizer, texts)
         order = self.texts.lengths(ids).argsort(stable=True)
         with torch.inference_mode():
-            found = [self._unit(self.texts.encode(ids[rows].to(self.device))) for rows in order.split(self.batch_size)]
+            found = [_measured(self.texts.encode(ids[rows].to(self.device))) for rows in order.split(self.batch_size)]
         back = np.empty_like(order.numpy())
         back[order.numpy()] = np.arange(len(order))
-        return np.concatenate(found)[back]
+        units, lengths = self._joined(found)
+        return units[back], lengths[back]
 
-    def _unit(self, raw: Any) -> np.ndarray:
-        import torch
+    def _joined(self, found: Sequence[Vectors]) -> Vectors:
+        if not found:
+            return np.zeros((0, self.width), np.float32), np.zeros(0, np.float32)
+        return np.concatenate([units for units, _ in found]), np.concatenate([lengths for _, lengths in found])
 
-        return torch.nn.functional.normalize(raw.float(), dim=-1).cpu().numpy()
+
+def _measured(raw: Any) -> Vectors:
+    import torch
+
+    whole = raw.float()
+    return torch.nn.functional.normalize(whole, dim=-1).cpu().numpy(), whole.norm(dim=-1).cpu().numpy()
 
 
 def tokens(tokenizer: Any, texts: Sequence[str]) -> Any:
@@ -129,6 +150,8 @@ def _of_open_clip(settings: Model, place: Located, target: str) -> Clip:
         open_clip.create_model, place.name, load_weights=False, precision=settings.precision, device=target,
         pretrained_text=False, force_preprocess_cfg=place.preprocessing, **place.overrides,
     )  # fmt: skip
+    if lorentz.in_checkpoint(place.weights):
+        lorentz.add_parameters(model, place.config["embed_dim"])
     try:
         open_clip.load_checkpoint(model, str(place.weights), weights_only=True)
     except Exception as error:  # hostile bytes may raise anything

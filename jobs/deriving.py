@@ -12,7 +12,7 @@ import fsspec
 
 from curate.evaluation import sets
 from curate.recipe import EvaluationSet
-from curate.scores import derived, registry
+from curate.scores import derived, references, registry
 from curate.scores.derived import Job, TargetError, Targets
 from curate.scores.settings import OfPool
 from curate.store import Dataset, Part
@@ -27,21 +27,23 @@ def make(run: engine.Run, settings: OfPool, images: Dataset, finish: Callable[[]
     kind, model = registry.kind(settings), score.model_of(settings)
     found = targets(settings, run.recipe.evaluate.sets)
     mark = {"target": found.fingerprint} if found.fingerprint else {}
+    cosine = getattr(settings, "cosine", None)
+    beside = run.dataset(f"scores/{cosine}") if cosine else None
     plan = run.plan(
         f"scores/{settings.name}",
         registry.identity(settings, model),
-        [images.name, scores.name],
+        [images.name, scores.name, *([beside.name] if beside else [])],
         images.part_names(),
         **mark,
     )
     job = Job(
         registry.word(settings), kind.load(settings, score.device, plan.settings), run.dataset(plan.dataset), plan, images,
-        scores, model, score.device, found,
+        scores, model, score.device, found, beside,
     )  # fmt: skip
 
     def launch(missing: list[str]) -> list[Part]:
         free = bool(score.device != "cpu" and run.engines.ray().cluster_resources().get("GPU", 0))
-        embeds = 1.0 if free and (found.images or found.prompts) else 0.0
+        embeds = 1.0 if free and (found.images or found.prompts or job.scorer.needs_model) else 0.0
         step = partial(engine.ray_map, run.engines)
         step(lambda _: derived.start(job), ["start"], gpus=embeds)
         if derived.gathers(job):
@@ -64,6 +66,8 @@ def targets(settings: OfPool, known: Sequence[EvaluationSet]) -> Targets:
         sheet = sets.read(by_name[classes])
         prompts = {name: tuple(text.format(name) for text in sheet.settings.templates) for name in sheet.classes}
         return Targets(prompts=prompts, fingerprint=sets.mark(prompts))
+    if reference := getattr(settings, "reference", None):
+        return Targets(reference=reference, fingerprint=references.fingerprint(reference))
     target = getattr(settings, "target", None)
     if target is None:
         return Targets()

@@ -25,6 +25,8 @@ from jobs import deriving, engine
 def run(run: engine.Run) -> None:
     score, images = run.recipe.score, generations.newest(run.workdir)
     tasks = []
+    for scorer in score.scorers:
+        registry.kind(scorer).check(scorer, score.model_of(scorer) if isinstance(scorer, OfModel) else None)
     for settings in score.all():
         if isinstance(settings, OfEmbeddings):
             continue

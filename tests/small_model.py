@@ -4,11 +4,14 @@ import gzip
 import hashlib
 import io
 import json
+import shutil
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 from PIL import Image, ImageDraw
 
+from curate import lorentz
 from curate.recipe import Train
 from curate.shards.balance import recorded
 from curate.shards.samples import Sample
@@ -16,6 +19,7 @@ from curate.shards.writing import finish, write_shard
 from curate.store import Dataset, Plan
 from curate.training.job import Job
 from curate.uid import image_uid, pair_uid
+from curate.weights import WEIGHTS
 
 COLOURS = ("red", "green", "blue", "orange", "purple", "black", "white", "yellow")
 SHAPES = ("square", "disc", "line", "cross")
@@ -89,6 +93,18 @@ def write_model(folder) -> str:
         out.write("\n".join(["#version: 0.2", *MERGES]).encode())
     (folder / "small-clip.json").write_text(json.dumps(CONFIG))
     return str(folder / "small-clip.json")
+
+
+def hyperbolic(source, folder) -> str:
+    """A model's folder with the parameters of a hyperbolic one; returns `local-dir:` and the folder."""
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("_*", "disclosure.json"))
+    model, tensors = SimpleNamespace(), load_file(folder / WEIGHTS)
+    model.register_parameter = lambda name, value: tensors.update({name: value.detach()})
+    lorentz.add_parameters(model, 128)
+    save_file(tensors, folder / WEIGHTS)
+    return f"local-dir:{folder}"
 
 
 @pytest.fixture(scope="session")

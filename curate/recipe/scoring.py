@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from curate.scores.settings import AnyScorer, OfModel, Scorer
+from curate.scores.settings import AnyScorer, Hype, OfModel, Scorer
 from curate.settings import Count, Settings
 from curate.store import nearest
 from curate.weights import Model
@@ -29,6 +29,8 @@ class Score(Settings, frozen=True, kw_only=True):
         for scorer in self.scorers:
             if isinstance(scorer, OfModel):
                 self.model_of(scorer)
+            if isinstance(scorer, Hype) and scorer.cosine is not None:
+                self.named(scorer.cosine, scorer)
 
     def all(self) -> list["Model | Scorer"]:
         """Models and scorers, in order: a table each."""
@@ -40,10 +42,12 @@ class Score(Settings, frozen=True, kw_only=True):
 
     def model_of(self, scorer: OfModel) -> Model:
         """The model that a scorer names. ValueError for a name that none has."""
+        return self.named(scorer.model, scorer)
+
+    def named(self, name: str, scorer: Scorer) -> Model:
+        """The model of a name that stands in a scorer's settings. ValueError for a name that none has."""
         named = {model.name: model for model in self.models}
-        if scorer.model not in named:
-            hint = nearest(scorer.model, list(named)) if named else "there are none"
-            raise ValueError(
-                f"scorers: {scorer.name} names the model {scorer.model!r}, which is none of score.models: {hint}"
-            )
-        return named[scorer.model]
+        if name not in named:
+            hint = nearest(name, list(named)) if named else "there are none"
+            raise ValueError(f"scorers: {scorer.name} names the model {name!r}, which is none of score.models: {hint}")
+        return named[name]

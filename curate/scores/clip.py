@@ -23,18 +23,22 @@ class ClipScorer(Scorer):
         return self._model.pixels(picture.pixels)
 
     def answer(self, seen: list[Any]) -> Columns:
-        return {"image_embedding": self._model.image_embeddings(seen)}
+        embeddings, lengths = self._model.image_vectors(seen)
+        return {"image_embedding": embeddings, "image_length": lengths}
 
     def score(self, rows: pa.Table, images: Columns, image_of: np.ndarray) -> Columns:
         # A text that many images have ("logo") is embedded once.
         texts = rows["text"].combine_chunks().dictionary_encode()
-        distinct = self._model.text_embeddings(texts.dictionary.to_pylist())
-        image, text = images["image_embedding"][image_of], distinct[texts.indices.to_numpy()]
+        distinct, lengths = self._model.text_vectors(texts.dictionary.to_pylist())
+        text_of = texts.indices.to_numpy()
+        image, text = images["image_embedding"][image_of], distinct[text_of]
         similarity = np.einsum("ij,ij->i", image, text)
         return {
             "similarity_score": similarity,
             "image_embedding": column(image),
             "text_embedding": column(text),
+            "image_length": images["image_length"][image_of],
+            "text_length": lengths[text_of],
             REASON: unless(np.isfinite(similarity), "not_finite"),
         }
 

@@ -97,6 +97,8 @@ class Kind:
     learned_from: str = ""
     """What its model was trained on, in a sentence for the report's readers, or that it has none: a filter hands on what it has
     learned."""
+    check: Callable[[Any, Any], None] = lambda settings, model: None
+    """(settings, the Model that they name, or None): said before anything is scored, where the two do not go together."""
 
 
 def columns_of(known: Schema) -> list[str]:

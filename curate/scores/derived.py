@@ -13,7 +13,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -45,6 +45,8 @@ class Rows:
     image: np.ndarray
     """float32 of length 1, shape (n, width)."""
     text: np.ndarray
+    more: dict[str, np.ndarray] = field(default_factory=dict)
+    """What else the scorer `reads`."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,21 @@ class Targets:
     """Paths or URLs, in order."""
     prompts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Class -> its zero-shot prompts."""
+    reference: str | None = None
+    """Path or URL of vectors."""
     fingerprint: str = ""
 
 
 class Derived:
     """A scorer of embeddings. Steps that it does not need stay as they are."""
 
+    reads: ClassVar[tuple[str, ...]] = ()
+    """Columns of the model's table besides the embeddings: numbers."""
+    needs_model = False
+    """Whether `start` is given the model though there are no targets."""
+
     def start(self, clip: Clip, targets: Targets, pool: int) -> Arrays:
-        """What the pool is measured against. `clip` is there where there are targets; `pool`: rows with embeddings."""
+        """What the pool is measured against. `clip` is there where there are targets or the scorer needs it; `pool`: rows with embeddings."""
         return {}
 
     def gather(self, rows: Iterator[Rows], started: Arrays) -> Arrays:
@@ -92,6 +101,8 @@ class Job:
     model: Model
     device: str
     targets: Targets
+    beside: Dataset | None = None
+    """Scores of another model, whose `similarity_score` the scorer reads too (as `beside`); rows without one have no answer."""
 
     @property
     def prefix(self) -> str:
@@ -103,7 +114,7 @@ def start(job: Job) -> None:
     """The first step; runs in a worker, with the model."""
     if not _there(job, "start"):
         scored = job.scores.require()
-        needed = bool(job.targets.images or job.targets.prompts)
+        needed = bool(job.scorer.needs_model or job.targets.images or job.targets.prompts)
         clip: Any = models.load(job.model, job.device, scored.plan.settings["revision"]) if needed else None
         _put(job, "start", job.scorer.start(clip, job.targets, scored.ledger.kept))
 
@@ -148,15 +159,26 @@ def tidy(job: Job) -> None:
 
 def _rows(job: Job, part: str) -> Iterator[tuple[pa.ChunkedArray, np.ndarray, np.ndarray, Rows]]:
     """For each row group: its uids, the rows that entered, which of them have embeddings, and these."""
-    inputs = {"images": (job.images, ("image_uid", "state")), "scores": (job.scores, EMBEDDED)}
+    inputs = {"images": (job.images, ("image_uid", "state")), "scores": (job.scores, (*EMBEDDED, *job.scorer.reads))}
+    if job.beside is not None:
+        inputs["beside"] = (job.beside, ("state", "similarity_score"))
     for tables in parts.zipped(part, inputs):
         images, scores = tables["images"], tables["scores"]
         live = np.flatnonzero(alive(images["state"]).to_numpy(zero_copy_only=False))
         fit = alive(scores["state"]).to_numpy(zero_copy_only=False)[live]
+        if job.beside is not None:
+            fit = fit & alive(tables["beside"]["state"]).to_numpy(zero_copy_only=False)[live]
         taken = pa.array(live[fit])
         image, text = (unit(scores[name].take(taken)) for name in EMBEDDED[1:])
         uids = [images[name].take(taken).to_pylist() for name in ("uid", "image_uid")]
-        yield images["uid"], live, fit, Rows(uids[0], uids[1], image, text)
+        if missing := [name for name in job.scorer.reads if name not in scores.column_names]:
+            raise StoreError(
+                f"{job.scores.root} lacks {missing[0]}: another version made it; make it again with `--redo score`"
+            )
+        more = {name: scores[name].take(taken).to_numpy() for name in job.scorer.reads}
+        if job.beside is not None:
+            more["beside"] = tables["beside"]["similarity_score"].take(taken).to_numpy()
+        yield images["uid"], live, fit, Rows(uids[0], uids[1], image, text, more)
 
 
 def unit(column: pa.ChunkedArray) -> np.ndarray:

@@ -15,6 +15,7 @@ from curate.scores import (
     clusters,
     copies,
     faces,
+    hype,
     normsim,
     pixels,
     pseudo_labels,
@@ -46,6 +47,7 @@ KINDS: dict[str, Kind] = {
     "s_cliploss": cliploss.KIND,
     "normsim": normsim.KIND,
     "clusters": clusters.KIND,
+    "hype": hype.KIND,
     "pseudo_labels": pseudo_labels.KIND,
 }
 

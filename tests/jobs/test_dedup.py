@@ -76,7 +76,7 @@ def scored(row):
     vector = (row["vector"] / np.linalg.norm(row["vector"])).astype(np.float16) if state == "kept" else None
     return {"uid": row["uid"], "state": state, "reason": "not_finite" if state == "failed" else None,
             "similarity_score": row["similarity"] if state == "kept" else None,
-            "image_embedding": vector, "text_embedding": vector}  # fmt: skip
+            "image_embedding": vector, "text_embedding": vector, "image_length": None, "text_length": None}  # fmt: skip
 
 
 def run(engines, workdir, **changes):

@@ -26,6 +26,7 @@ from tests.conftest import ROOT
 from tests.scores.test_toxicity import classifier
 from tests.scores.test_vlm import endpoint, says
 from tests.scores.test_watermark import network
+from tests.small_model import hyperbolic
 
 POOL = ROOT / "demo" / "pool"
 PARTS, IMAGES, WIDTH = 2, 40, 128
@@ -67,6 +68,7 @@ BROUGHT = {
     "toxicity": lambda folder, url: {"classifier": written(folder), "max_tokens": 16},
     "watermark": lambda folder, url: {"network": network(folder / "n.onnx"), "side": 16},
     "copies": lambda folder, url: {"network": network(folder / "n.onnx"), "side": 16},
+    "hype": lambda folder, url: {"model": "meru", "cosine": "clip", "references": 30},
     "vlm": lambda folder, url: {"endpoint": url, "model": "eyes", "retries": 0, "side": 32},
 }
 """Settings of the scorers that want something which does not ship, from a folder where it is made and the endpoint's URL."""
@@ -141,7 +143,8 @@ def scored(tmp_path_factory, engines):
         more = [{"scorer": name} | settings for name, settings in made.items()]
         asked = recipe.build({
             "name": "every", "extract": {"inputs": ["x"]}, "evaluate": {"sets": [fluent]},
-            "score": {"models": [{"name": "clip", "model": f"local-dir:{ROOT}/demo/teacher"}], "scorers": [*shipped(), *more]},
+            "score": {"models": [{"name": "meru", "model": hyperbolic(ROOT / "demo/teacher", folder / "meru")},
+                                 {"name": "clip", "model": f"local-dir:{ROOT}/demo/teacher"}], "scorers": [*shipped(), *more]},
         })  # fmt: skip
         score.run(engine.Run(asked, workdir, engines))
     return workdir, {word(one): f"scores/{one.name}" for one in asked.score.all()}

@@ -9,14 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 from typer.testing import CliRunner
 
-from curate import disclosures, models, recipe, weights
+from curate import disclosures, lorentz, models, recipe, weights
 from curate.cli import app
 from curate.images.decoding import decode
 from curate.recipe import Model, RecipeError
+from curate.scores import references
 from curate.store import Dataset, StoreError
 from curate.training import trusted
 from curate.training.loop import train as learn
@@ -101,6 +103,28 @@ def test_planted_mismatches_score_below_right_pairs(network):
     assert auc(right, wrong) > 0.95
     assert auc(wrong, right) < 0.05  # the measure itself can say no
     assert "32 images of 2 tars" in said and "local-dir:" in said
+
+
+def test_a_hyperbolic_network_puts_right_pairs_near_each_other_and_scores_by_it(tmp_path, section, here):
+    written(tmp_path / "tars", plain_samples())
+    told = run(tmp_path / "w", described(section, tmp_path / "tars", objective="hyperbolic"))
+    assert told.objective == "hyperbolic"
+    clip = models.load(Model(name="meru", model=f"local-dir:{tmp_path / 'w' / 'filter-network'}"), "cpu")
+    space = clip.geometry
+    assert 0.1 <= space.curvature <= 10 and space.curvature != 1 and 0 < space.image_scale <= 1
+    c, combined = torch.tensor(space.curvature), [(colour, shape) for colour in COLOURS for shape in SHAPES]
+    images = references.raw(*clip.image_vectors(clip.pixels(decode(drawn(s, c))) for c, s in combined))
+    texts = references.raw(*clip.text_vectors([f"{c} {s}" for c, s in combined]))
+    image, text = (
+        lorentz.lift(torch.from_numpy(v) * scale, c)
+        for v, scale in ((images, space.image_scale), (texts, space.text_scale))
+    )
+    near = -lorentz.distance(lorentz.all_beyond_one(image, text, c), c).numpy()
+    wrong = [near[i, j] for i, (a, b) in enumerate(combined) for j, (d, e) in enumerate(combined) if a != d and b != e]
+    assert auc(near.diagonal(), np.array(wrong)) > 0.95
+    # The entailment loss: a text's cone holds its image oftener than another's.
+    outside = lorentz.all_exterior_angles(text, image, c).numpy() - lorentz.half_aperture(text, c).numpy()[:, None]
+    assert outside.diagonal().mean() < outside.mean() - 0.2
 
 
 def test_the_card_says_what_it_was_trained_on(network):

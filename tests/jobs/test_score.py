@@ -15,6 +15,7 @@ from curate.scores.derived import TargetError
 from curate.scores.settings import NormSim, PseudoLabels
 from curate.store import Dataset, Plan, StoreError, part_name
 from curate.uid import image_uid, pair_uid, part_of
+from curate.weights import ModelError
 from jobs import deriving, engine, score
 from tests.small_model import drawn
 
@@ -95,6 +96,12 @@ def test_a_model_that_says_what_it_was_trained_on_says_so_in_its_scores(workdir,
     (account,) = similarity(workdir, recipe.build(plain))
     assert account["trained_on"]["sets"] == [{"name": "clean", "samples": 32, "fingerprint": "f"}]
     assert account["trained_on"]["warnings"] == ["includes training images of COCO"]
+
+
+def test_a_model_that_is_not_hyperbolic_is_said_before_anything_is_scored(workdir, small_run, engines):
+    with pytest.raises(ModelError, match=r"model 'small' is not hyperbolic.*curv, visual_alpha, textual_alpha"):
+        run(workdir, small_run, engines, more={"scorers": [{"scorer": "hype", "model": "small"}]})
+    assert not Dataset(workdir, "scores/small").fs.exists(Dataset(workdir, "scores/small").root)
 
 
 def test_models_and_scorers_go_over_the_parts_together(workdir, small_run, engines, capsys):

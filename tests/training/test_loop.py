@@ -126,11 +126,13 @@ def losses(run: Path) -> list[float]:
     return [json.loads(line)["loss"] for line in (run / "log.jsonl").read_text().splitlines()]
 
 
-def test_two_processes_learn_what_one_learns(tmp_path, make_shards, job_on):
+@pytest.mark.parametrize("objective", ["contrastive", "hyperbolic"])
+def test_two_processes_learn_what_one_learns(tmp_path, make_shards, job_on, objective):
     make_shards(tmp_path)
     few = {"samples_seen": 16 * 8, "learning_rate": 1e-3}
-    loop.train(job_on(tmp_path, "runs/one", **few))
-    torchrun(job_on(tmp_path, "runs/two", **few), 2)
+    for name, processes in (("one", 1), ("two", 2)):
+        job = msgspec.structs.replace(job_on(tmp_path, f"runs/{name}", **few), objective=objective)
+        torchrun(job, 2) if processes == 2 else loop.train(job)
     one, two = (losses(tmp_path / "runs" / name) for name in ("one", "two"))
     # The gradient of the gathered loss is that of the whole batch, up to the order of sums.
     assert one == pytest.approx(two, abs=2e-3)

@@ -4,7 +4,7 @@ from curate.scores.settings.asked import Vlm
 from curate.scores.settings.base import OfEmbeddings, OfModel, OfPool, Scorer
 from curate.scores.settings.embedded import Aesthetics, Quality, Safety
 from curate.scores.settings.pictures import CLASSICAL, Brisque, Copies, Faces, Network, Pixels, Tmars, Watermark
-from curate.scores.settings.pooled import ClipLoss, Clusters, NormSim, PseudoLabels
+from curate.scores.settings.pooled import ClipLoss, Clusters, Hype, NormSim, PseudoLabels
 from curate.scores.settings.texts import Text, Toxicity
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Clusters",
     "Copies",
     "Faces",
+    "Hype",
     "Network",
     "NormSim",
     "OfEmbeddings",
@@ -49,6 +50,7 @@ AnyScorer = (
     | ClipLoss
     | NormSim
     | Clusters
+    | Hype
     | PseudoLabels
 )
 """All of them, as a union: `Pixels | Text | ...`."""

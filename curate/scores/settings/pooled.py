@@ -1,6 +1,6 @@
 """Settings of the scorers whose answer about a row depends on the whole pool."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -47,3 +47,21 @@ class PseudoLabels(OfPool, frozen=True, kw_only=True, tag="pseudo_labels"):
     """K: images that are chosen of each class, at most."""
     scale: Annotated[float, msgspec.Meta(gt=0)] = 100.0
     """Of the cosines before the softmax: one over the temperature."""
+
+
+class Hype(OfPool, frozen=True, kw_only=True, tag="hype"):
+    """How specific an image and a text are, by a hyperbolic model; see `curate.scores.hype`."""
+
+    # Where the reference is kept: what is in it stands among the inputs.
+    runtime: ClassVar[tuple[str, ...]] = ("name", "reference")
+
+    reference: str | None = None
+    """What specificity is measured against: an `.npz` with `image` and `text`, vectors as the model gives them, float of shape (n, width);
+    or a table of the same model's scores in another workdir (`workdirs/clean/scores/meru`), drawn from by hash; null: the pool itself is."""
+    references: Annotated[int, msgspec.Meta(ge=1, le=2**20)] = 4096
+    """Pairs that are drawn, at most."""
+    against: Literal["other", "same"] = "other"
+    """other: an image against texts and a text against images; same: against its own kind."""
+    cosine: Name | None = None
+    """Name of another one of score.models whose similarity is added to the sum, as HYPE adds CLIP's."""
+    seed: int = 0
