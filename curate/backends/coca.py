@@ -142,7 +142,7 @@ def identity(settings: CoCa) -> dict[str, Any]:
     return known
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def load(settings: CoCa, device: str) -> Captioner:
     """The captioner, kept warm. ModelError when the model is not here, is no CoCa, or has a vocabulary that it cannot be asked in."""
     known = identity(settings)

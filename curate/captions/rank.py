@@ -71,8 +71,7 @@ class Ranker(Computing):
         return {
             "captions": pa.array([[text for _, text in some] for some in ordered], pa.list_(pa.string())),
             "rewards": pa.array([[value for value, _ in some] for some in ordered], pa.list_(pa.float64())),
-            "best": np.array([some[0][0] for some in ordered], np.float64),
-            "rejected": pa.nulls(len(ordered), pa.list_(pa.string())),
+            "best_reward": np.array([some[0][0] for some in ordered], np.float64),
             REASON: unless(finite, "not_finite"),
         }
 

@@ -53,7 +53,7 @@ def test_rewards_by_hand():
     golden = [1.875, 0.875, -0.625], [0.875, 0.875]
     for found, wanted in zip(columns["rewards"].to_pylist(), golden, strict=True):
         assert found == pytest.approx(wanted, abs=1e-6)
-    assert columns["best"] == pytest.approx([1.875, 0.875], abs=1e-6) and columns[REASON].tolist() == [None, None]
+    assert columns["best_reward"] == pytest.approx([1.875, 0.875], abs=1e-6) and columns[REASON].tolist() == [None, None]
 
 
 def test_baselines():
@@ -138,6 +138,6 @@ def test_a_pools_candidates_are_ranked_by_its_own_model(small_workdir, small_run
         alt = 2.5 * max(scores[row["uid"]]["similarity_score"], 0)
         rewards = [2.5 * max(cosines[c], 0) - alt for c in row["captions"]]
         assert row["rewards"] == pytest.approx(rewards, abs=2e-3) and row["rewards"] == sorted(row["rewards"])[::-1]
-        assert row["best"] == row["rewards"][0]
+        assert row["best_reward"] == row["rewards"][0]
     left = {(row["state"], row["reason"]) for row in table.to_pylist()}
     assert left <= {("kept", None), ("gone", None), ("dropped", "no_caption")} and ("gone", None) in left
