@@ -7,6 +7,7 @@ import jobs  # noqa: F401 - before all others, see there
 
 # isort: split
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -15,13 +16,14 @@ import msgspec
 
 from curate.backends import registry as backends
 from curate.backends.cache import ANSWERS
-from curate.backends.settings import Backend
+from curate.backends.desk import Counts
+from curate.backends.settings import Backend, RayLLM
 from curate.captions import registry
 from curate.captions.making import Made, Task, caption_part
 from curate.captions.settings import Captioner
 from curate.images import generations
 from curate.store import Part
-from jobs import engine
+from jobs import engine, llm
 
 
 def run(run: engine.Run) -> None:
@@ -55,11 +57,12 @@ def make(run: engine.Run, settings: Captioner, backend: Backend | None) -> None:
         # What all workers may do together is shared out among those that there will be.
         workers = min(recipe.recaption.workers, len(missing))
         mine = replace(task, backend=backend.share(workers)) if backend else task
+        before = llm.ask(run.engines, task, missing) if isinstance(backend, RayLLM) else Counts()
         work = partial(caption_part, task=mine)
         answers = engine.ray_map(run.engines, work, missing, workers=workers, gpus=gpus)
         made = [msgspec.convert(answer, Made) for answer in answers]
         if backend is not None:
-            print(account(plan.dataset, backend, made), flush=True)
+            print(account(plan.dataset, backend, [vars(before), *(one.counts for one in made)]), flush=True)
         return [one.part for one in made]
 
     def finish() -> dict[str, Any]:
@@ -68,12 +71,12 @@ def make(run: engine.Run, settings: Captioner, backend: Backend | None) -> None:
     run.make(plan, launch, finish)
 
 
-def account(dataset: str, backend: Backend, made: list[Made]) -> str:
+def account(dataset: str, backend: Backend, made: Sequence[Mapping[str, int]]) -> str:
     """What was asked now, and what it cost: one line for people. What the whole table took, in whatever runs, is in its manifest under
     `took`: there a question that several pairs share counts for each of them."""
     counts: Counter[str] = Counter()
     for one in made:
-        counts.update(one.counts)
+        counts.update(one)
     cost = backends.cost(backend, counts["prompt_tokens"], counts["completion_tokens"])
     return (
         f"{dataset}: asked {backend.name} {counts['asked']:,} times ({counts['known']:,} were known): "

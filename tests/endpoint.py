@@ -10,7 +10,7 @@ def says(text, finish="stop", prompt=10, completion=5) -> tuple[int, dict, bytes
     """The status, headers and body of a good answer."""
     choice = {"message": {"role": "assistant", "content": text}, "finish_reason": finish}
     usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-    return 200, {}, json.dumps({"choices": [choice], "usage": usage}).encode()
+    return 200, {"Content-Type": "application/json"}, json.dumps({"choices": [choice], "usage": usage}).encode()
 
 
 class Asked(dict):

@@ -33,9 +33,14 @@ _ENCODE = msgspec.msgpack.Encoder().encode
 
 
 class Cache:
-    """The answers of one backend to the requests of one part. Failures are not kept: they may pass."""
+    """The answers of one backend to the requests of one part.
 
-    def __init__(self, folder: str, mark: str, part: str):
+    Failures are not kept, since they may pass; but for `failures`: then they are, until they are forgiven, for a backend that is asked
+    by one process and whose answers are read by another.
+    """
+
+    def __init__(self, folder: str, mark: str, part: str, failures: bool = False):
+        self._failures = failures
         self._fs, root = storage.located(folder)
         self._final = f"{root.rstrip('/')}/{mark}/{part}.sqlite"
         self._remote, self._changed, self._stored = not storage.is_local(self._fs), False, time.monotonic()
@@ -74,6 +79,8 @@ class Cache:
         """The answer to a request that was answered before."""
         try:
             row = self._base.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
+            if row is None and self._failures:
+                row = self._base.execute("SELECT answer FROM failures WHERE key = ?", (key,)).fetchone()
         except sqlite3.DatabaseError as error:
             self._mend(error)
             return None
@@ -82,16 +89,23 @@ class Cache:
         return None
 
     def put(self, key: bytes, answer: Answer) -> None:
-        """Keeps an answer; what is put after the end of a process that was killed is all that is lost."""
-        values = (key, _ENCODE(answer))
+        """Keeps an answer, at once. One that failed only as the class says."""
+        if answer.status is not None and not self._failures:
+            return
+        table, values = "answers" if answer.status is None else "failures", (key, _ENCODE(answer))
         try:
-            self._base.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", values)
+            self._base.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", values)
         except sqlite3.DatabaseError as error:
             self._mend(error)
-            self._base.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", values)
+            self._base.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", values)
         self._changed = True
         if self._remote and time.monotonic() - self._stored > EVERY:
             self._store()
+
+    def forgive(self) -> None:
+        """Forgets the failures: they are to be asked again."""
+        self._base.execute("DELETE FROM failures")
+        self._changed = True
 
     def _mend(self, error: sqlite3.DatabaseError) -> None:
         self._base.close()
@@ -117,8 +131,9 @@ def _opened(file: str) -> sqlite3.Connection:
         base.execute("PRAGMA journal_mode=WAL")
         # Survives the end of the process, if not that of the machine, and costs no wait for the disk.
         base.execute("PRAGMA synchronous=OFF")
-        base.execute("CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, answer BLOB) WITHOUT ROWID")
-        base.execute("SELECT key, answer FROM answers LIMIT 1").fetchone()
+        for table in ("answers", "failures"):
+            base.execute(f"CREATE TABLE IF NOT EXISTS {table} (key BLOB PRIMARY KEY, answer BLOB) WITHOUT ROWID")
+            base.execute(f"SELECT key, answer FROM {table} LIMIT 1").fetchone()
     except sqlite3.DatabaseError:
         base.close()
         raise

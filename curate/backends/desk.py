@@ -21,6 +21,12 @@ class Counts:
     completion_tokens: int = 0
     """Tokens of what was asked, without what was known."""
 
+    def add(self, answer: Answer) -> None:
+        """One more that was asked."""
+        self.asked += 1
+        self.prompt_tokens += answer.prompt_tokens
+        self.completion_tokens += answer.completion_tokens
+
 
 class Desk:
     """Asks a backend for what the cache does not know."""
@@ -73,9 +79,7 @@ class Desk:
 
     async def _new(self, key: bytes, request: Request) -> Answer:
         answer: Answer = await self._backend.ask(request, key)
-        self.counts.asked += 1
-        self.counts.prompt_tokens += answer.prompt_tokens
-        self.counts.completion_tokens += answer.completion_tokens
-        if answer.status is None:
-            self._cache.put(key, answer)
+        if answer.status != "undecodable":  # that needs nobody else to say so
+            self.counts.add(answer)
+        self._cache.put(key, answer)
         return answer

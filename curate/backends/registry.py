@@ -6,7 +6,7 @@ A new backend is a file here, its settings in `curate.backends.settings`, and a 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from curate.backends import coca, llama, openai, owl
+from curate.backends import coca, kept, llama, openai, owl
 from curate.backends.contract import Backend
 from curate.backends.settings import Backend as Settings
 
@@ -30,6 +30,7 @@ KINDS: dict[str, Kind] = {
     "llama": Kind(llama.load, llama.identity, sees=False, on_device=True),
     "coca": Kind(coca.load, coca.identity, sees=True, on_device=True),
     "owl": Kind(owl.load, owl.identity, sees=True, on_device=True),
+    "ray_llm": Kind(kept.load, kept.identity, sees=True),
 }
 
 

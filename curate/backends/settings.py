@@ -137,4 +137,27 @@ class Llama(Backend, frozen=True, kw_only=True, tag="llama"):
     """Of each worker. They spin while they wait, so no more than the cores that are free."""
 
 
-AnyBackend = OpenAI | CoCa | Owl | Llama
+class RayLLM(Backend, frozen=True, kw_only=True, tag="ray_llm"):
+    """A model that Ray Data runs with vLLM on the GPUs of the cluster, without an endpoint; see `jobs/llm.py`."""
+
+    runtime = ("name", "replicas", "batch_size", "accelerator")
+
+    model: Annotated[str, msgspec.Meta(min_length=1)]
+    """Name on the hub, or a path that every node has."""
+    revision: str = ""
+    """Of a name on the hub."""
+    engine: dict[str, Any] = {}
+    """What vLLM's engine is started with (`{max_model_len: 4096, tensor_parallel_size: 2}`). Part of what answers hang on."""
+    sees: bool = True
+    """Whether the model takes images."""
+    side: Annotated[int, msgspec.Meta(ge=16, le=8192)] = 512
+    """Pixels of the longer side of an image that it is shown."""
+    replicas: Count = 1
+    """Engines, at most; each has GPUs of its own."""
+    batch_size: Count = 32
+    """Requests that an engine is handed together."""
+    accelerator: str | None = None
+    """Kind of GPU, in Ray's words (`H100`)."""
+
+
+AnyBackend = OpenAI | CoCa | Owl | Llama | RayLLM

@@ -16,6 +16,7 @@ from curate.backends import registry as backends
 from curate.backends.cache import Cache
 from curate.backends.contract import Photo, mark_of
 from curate.backends.desk import Counts
+from curate.backends.kept import Kept
 from curate.backends.settings import Backend as BackendSettings
 from curate.captions import registry
 from curate.captions.contract import COUNTED, Asking, Computing, Reads, Row
@@ -132,7 +133,7 @@ def asked(part: str, inputs: Inputs, captioner: Asking, task: Task, counts: Coun
     def written(group: _Group) -> pa.Table:
         return laid(group.uid, group.entered, group.answers, task.target.schema)
 
-    cache = Cache(task.answers, backend.mark, part)
+    cache = Cache(task.answers, backend.mark, part, failures=isinstance(backend, Kept))
     try:
         for columns in conversed(rows_of(part, inputs, task, groups), captioner, backend, cache, counts):
             while len(groups[0].answers) == groups[0].wanted:
