@@ -16,6 +16,7 @@ from curate.backends.settings import RayLLM
 from curate.captions import registry
 from curate.captions.making import Task, inputs_of, rows_of
 from curate.images.decoding import ImageError
+from curate.weights import ModelError
 
 AT_ONCE = 32
 """Requests in a block: pictures are among them."""
@@ -57,6 +58,10 @@ def blocks(part: str, task: Task, first: bool) -> Iterator[dict[str, list[Any]]]
     assert isinstance(task.backend, RayLLM)
     block: dict[str, list[Any]] = {"part": [], "key": [], "request": []}
     for key, request in waiting(part, task, first):
+        if request.bare:
+            raise ModelError(
+                f"{task.settings.name} has a text continued, and the engine of {task.backend.name!r} chats; name an endpoint or a llama"
+            )
         try:
             body = protocol.body("", request, request.photo.sent(task.backend.side) if request.photo else None)
         except ImageError:
