@@ -42,7 +42,7 @@ def run(run: engine.Run) -> None:
             make(run, [task for task in tasks if registry.kind(task.settings).needs == needs])
         for settings in score.scorers:
             if isinstance(settings, OfPool):
-                deriving.make(run, settings, images, partial(disclosed, [score.model_of(settings)]))
+                deriving.make(run, settings, images, partial(disclosed, score.models_of(settings)))
             elif isinstance(settings, OfEmbeddings):
                 from_embeddings(run, settings)
 

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from curate.scores.settings import AnyScorer, Hype, OfModel, Scorer
+from curate.scores.settings import AnyScorer, OfModel, Scorer
 from curate.settings import Count, Settings
 from curate.store import nearest
 from curate.weights import Model
@@ -28,9 +28,7 @@ class Score(Settings, frozen=True, kw_only=True):
             raise ValueError(f"two of models and scorers are called {twice[0]!r}; give one of them another name")
         for scorer in self.scorers:
             if isinstance(scorer, OfModel):
-                self.model_of(scorer)
-            if isinstance(scorer, Hype) and scorer.cosine is not None:
-                self.named(scorer.cosine, scorer)
+                self.models_of(scorer)
 
     def all(self) -> list["Model | Scorer"]:
         """Models and scorers, in order: a table each."""
@@ -43,6 +41,11 @@ class Score(Settings, frozen=True, kw_only=True):
     def model_of(self, scorer: OfModel) -> Model:
         """The model that a scorer names. ValueError for a name that none has."""
         return self.named(scorer.model, scorer)
+
+    def models_of(self, scorer: OfModel) -> list[Model]:
+        """All models whose tables a scorer reads."""
+        beside = getattr(scorer, "cosine", None)
+        return [self.model_of(scorer), *([self.named(beside, scorer)] if beside else [])]
 
     def named(self, name: str, scorer: Scorer) -> Model:
         """The model of a name that stands in a scorer's settings. ValueError for a name that none has."""

@@ -14,7 +14,6 @@ from curate.recipe import FilterNetwork, Train, Trusted
 from curate.recipe.networks import OF_COMPARISONS
 from curate.store import Dataset
 from curate.training.job import steps_of
-from curate.training.trusted import TARS
 from curate.weights import WEIGHTS
 
 CARD = "README.md"
@@ -52,7 +51,7 @@ def _seen(phase: Phase) -> Seen:
     ledger = manifest.ledger
     return Seen(
         name=phase.said.name, about=phase.said.about, includes=phase.said.includes, fingerprint=phase.index.fingerprint,
-        tars=len(manifest.extra[TARS]), samples=ledger.kept, left_out=ledger.dropped | ledger.failed,
+        tars=len(manifest.parts), samples=ledger.kept, left_out=ledger.dropped | ledger.failed,
         broken_places=ledger.notes.get("broken_places", 0), samples_seen=steps_of(settings) * settings.batch_size,
         settings=plain, overlap=phase.overlap,
     )  # fmt: skip
@@ -84,13 +83,16 @@ def card(told: Disclosure) -> str:
     """The model card, Markdown. What matters most stands in its first paragraphs, which the report quotes."""
     sets = told.trained_on
     names = ", then ".join(f"{one.name} ({one.samples:,} images)" for one in sets)
+    near = (
+        f"and perceptual hashes within {told.phash_distance} bits" if told.phash_distance >= 0 else "and nothing else"
+    )
     checked = sorted({name for one in sets for name in one.overlap})
     lines = [
         "---", "library_name: open_clip", "tags: [clip, data-filtering]", "---", "# A filter network", "",
         f"A CLIP that scores pairs by how much they are like those it was trained on: {names}; {told.samples_seen:,} samples seen.",
         "How well a network filters does not follow from how well it classifies.", "",
         *(line for warning in told.warnings for line in (f"**WARNING: {_plain(warning)}.**", "")),
-        (f"Its images were compared with those of {', '.join(checked)}: equal bytes, and perceptual hashes within {told.phash_distance} bits."
+        (f"Its images were compared with those of {', '.join(checked)}: equal bytes, {near}."
          if checked else "**Its images were compared with no evaluation set: the recipe names none.**"), "",
         "| | |", "|---|---|", f"| made by | `curate filter-network`, version {told.code}, seed {told.seed}, objective {told.objective} |",
         f"| weights | `{WEIGHTS}`, sha256 {told.weights_sha256} |", "",

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import xxhash
 
@@ -22,8 +23,8 @@ from curate.training.shards import Sample, TrainingError
 from curate.training.tars import Found, read
 
 SUFFIX = ".tar"
-TARS = "tars"
-"""Where a manifest says which tar a part is about."""
+PLACES = "_tars.json"
+"""Beside an index, where the tar of each part is. It is no part of what the index is: a set that was moved is the same set."""
 
 
 def tars_of(shards: str | Sequence[str], where: str) -> dict[str, str]:
@@ -70,6 +71,11 @@ def index_part(part: str, *, tars: Mapping[str, str], target: Dataset, plan: Pla
     return parts.committed(target, part, plan)
 
 
+def put_places(index: Dataset, tars: Mapping[str, str]) -> None:
+    """Notes where the tars are, for the processes that train on them."""
+    index.put(PLACES, msgspec.json.encode(tars))
+
+
 def check(index: Dataset, where: str) -> None:
     """TrainingError for a set of which nothing can be trained on, with what became of it."""
     ledger = index.require().ledger
@@ -87,10 +93,10 @@ class Indexed:
     """A trusted set as training reads it, by the index that was made of it."""
 
     def __init__(self, index: Dataset):
-        manifest = index.require()
-        self._index, self._tars = index, manifest.extra[TARS]
-        self.sizes = {part.name: part.ledger.kept for part in manifest.parts if part.ledger.kept}
+        self.sizes = {part.name: part.ledger.kept for part in index.require().parts if part.ledger.kept}
         """Samples of each tar that has any."""
+        self._index = index
+        self._tars = msgspec.json.decode(index.fs.cat_file(index.path(PLACES)), type=dict[str, str])
 
     def nbytes(self, part: str) -> int:
         fs, path = located(self._tars[part])

@@ -151,6 +151,30 @@ def test_the_same_command_again_changes_nothing_and_other_settings_are_refused(n
         run(root / "w", described(section, root / "tars", objective="hyperbolic"))
 
 
+def test_a_set_that_was_moved_is_the_same_set_and_changed_settings_may_replace_a_network(tmp_path, section, here):
+    written(tmp_path / "tars", plain_samples())
+    short = section | {"samples_seen": 32}
+    first = run(tmp_path / "w", described(short, tmp_path / "tars"))
+    (tmp_path / "tars").rename(tmp_path / "elsewhere")
+    assert run(tmp_path / "w", described(short, tmp_path / "elsewhere")) == first
+    # Training reads the tars where they are now.
+    again = run(
+        tmp_path / "w", described(short | {"learning_rate": 1e-4}, tmp_path / "elsewhere"), redo={"filter-network"}
+    )
+    assert (
+        again.weights_sha256 != first.weights_sha256
+        and again.trained_on[0].fingerprint == first.trained_on[0].fingerprint
+    )
+    (tmp_path / "elsewhere" / "b.tar").write_bytes((tmp_path / "elsewhere" / "a.tar").read_bytes())
+    with pytest.raises(StoreError, match=r"tars was .*--redo filter-network"):
+        run(tmp_path / "w", described(short, tmp_path / "elsewhere"))
+
+
+def test_the_command_makes_one_thing_only(tmp_path):
+    with pytest.raises(RecipeError, match=r"--redo train: this command makes one thing only"):
+        CliRunner().invoke(app, ["filter-network", "-w", str(tmp_path), "--redo", "train"], catch_exceptions=False)
+
+
 def evaluation_set(folder, images) -> dict:
     """{file: bytes} as an evaluation set."""
     folder.mkdir()
