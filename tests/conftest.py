@@ -43,7 +43,7 @@ def strangers():
     """No test knows the hosts of the one before, which have the same names."""
     from curate.images import memory
 
-    memory.forget()
+    memory.of_process.cache_clear()
 
 
 @pytest.fixture(scope="session")

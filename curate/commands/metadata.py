@@ -1,7 +1,7 @@
 """`curate metadata`: build an entry list from its sources, or import one."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from curate.concepts.building import assembling, files, frequencies, imagenet, presets, wordnet
-from curate.concepts.building.assembling import BuildError, Built, Candidate
+from curate.concepts.building import assembling, files, imagenet, presets
+from curate.concepts.building.assembling import Built, Candidate
+from curate.concepts.building.given import Counted, Given
 from curate.concepts.building.imported import imported
-from curate.concepts.building.reading import found
 from curate.concepts.rules import RULES
 from curate.hints import nearest
 from curate.recipe import RecipeError
@@ -31,85 +31,68 @@ Rule = Annotated[
 ]
 
 
+WordNet = Annotated[
+    Path | None, typer.Option("--wordnet", help="folder with WordNet's data.noun, data.verb, data.adj, data.adv")
+]
+MoreWordNets = Annotated[
+    list[str] | None, typer.Option(help="an Open Multilingual Wordnet: wn-data-*.tab or WN-LMF, .gz or not")
+]
+InTable = Annotated[
+    str | None, typer.Option(help="language in a table that has several (three letters, as it writes it)")
+]
+Dumps = Annotated[list[str] | None, typer.Option(help="pages-articles dumps (.xml, .xml.bz2, .xml.gz); paths or globs")]
+Views = Annotated[list[str] | None, typer.Option(help="hourly page-view files (.gz); paths or globs")]
+Words = Annotated[int, typer.Option(min=0, help="how many of wordfreq's most frequent words")]
+OnSpark = Annotated[bool, typer.Option("--spark", help="count dumps and views on Spark")]
+Thresholds = Annotated[
+    str | None,
+    typer.Option(
+        help="published thresholds, metaclip1 or metaclip2; as published, the first for en and the second for others"
+    ),
+]
+LeastCount = Annotated[int | None, typer.Option(min=0, help="instead of the preset's: least count of a word")]
+LeastInformation = Annotated[
+    float | None, typer.Option(help="instead of the preset's: least mutual information of a pair")
+]
+LeastViews = Annotated[int | None, typer.Option(min=0, help="instead of the preset's: least views of an article")]
+
+
 @app.command()
 def build(
     out: Out,
     language: Languages = "en",
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            help="published thresholds, metaclip1 or metaclip2; as published, the first for en and the second for others"
-        ),
-    ] = None,
+    preset: Thresholds = None,
     rule: Rule = "metaclip1",
-    wordnet_: Annotated[
-        Path | None, typer.Option("--wordnet", help="folder with WordNet's data.noun, data.verb, data.adj, data.adv")
-    ] = None,
-    omw: Annotated[
-        list[str] | None, typer.Option(help="an Open Multilingual Wordnet: wn-data-*.tab or WN-LMF, .gz or not")
-    ] = None,
-    omw_language: Annotated[
-        str | None, typer.Option(help="language in a table that has several (three letters, as it writes it)")
-    ] = None,
-    wikipedia: Annotated[
-        list[str] | None, typer.Option(help="pages-articles dumps (.xml, .xml.bz2, .xml.gz); paths or globs")
-    ] = None,
-    pageviews: Annotated[list[str] | None, typer.Option(help="hourly page-view files (.gz); paths or globs")] = None,
-    words: Annotated[int, typer.Option(min=0, help="how many of wordfreq's most frequent words")] = 0,
-    spark: Annotated[bool, typer.Option("--spark", help="count dumps and views on Spark")] = False,
-    unigram_count: Annotated[
-        int | None, typer.Option(min=0, help="instead of the preset's: least count of a word")
-    ] = None,
-    bigram_pmi: Annotated[
-        float | None, typer.Option(help="instead of the preset's: least mutual information of a pair")
-    ] = None,
-    title_views: Annotated[
-        int | None, typer.Option(min=0, help="instead of the preset's: least views of an article")
-    ] = None,
+    wordnet: WordNet = None,
+    omw: MoreWordNets = None,
+    omw_language: InTable = None,
+    wikipedia: Dumps = None,
+    pageviews: Views = None,
+    words: Words = 0,
+    spark: OnSpark = False,
+    unigram_count: LeastCount = None,
+    bigram_pmi: LeastInformation = None,
+    title_views: LeastViews = None,
 ) -> None:
     """Build the list of a language; over a list that is there, which keeps its ids.
 
     Sources in the order in which they claim an entry: WordNet, other WordNets, Wikipedia's words, pairs and titles, frequent words,
     and 0 to 99 always.
     """
-    if not (wordnet_ or omw or wikipedia or pageviews or words):
-        raise BuildError(
-            "no source: give --wordnet, --omw, --wikipedia, --pageviews or --words; see `curate metadata build --help`"
-        )
+    given = Given(wordnet, omw or [], omw_language, wikipedia or [], pageviews or [], words)
     changes = {"unigram_count": unigram_count, "bigram_pmi": bigram_pmi, "title_views": title_views}
     codes = [code.strip() for code in language.split(",")]
     # All languages first: counting one may take hours, and what is wrong with another is known before.
     for code in codes:
         check(code, rule)
         presets.preset(preset or published(code))
-        files.check(code, of_language(wikipedia, code), of_language(pageviews, code))
-        found(of_language(omw, code), "--omw")
+        given.check(code)
         assembling.before(out, code)
-        if words:
-            next(frequencies.words(code, 1), None)
     with counting(spark) as counted:
         for code in codes:
             name = preset or published(code)
             wanted = presets.preset(name, **changes)
-            sources: dict[str, Iterable[Candidate]] = {}
-            inputs: dict[str, Any] = {}
-            if wordnet_:
-                sources["wordnet"] = list(wordnet.princeton(wordnet_))
-                there = [file for file in wordnet.DATA_FILES if (wordnet_ / file).is_file()]
-                inputs["wordnet"] = {file: assembling.mark(str(wordnet_ / file)) for file in there}
-            if omw:
-                tables = found(of_language(omw, code), "--omw")
-                sources["omw"] = [entry for file in tables for entry in wordnet.multilingual(file, omw_language)]
-                inputs["omw"] = files.marks(tables)
-            if wikipedia or pageviews:
-                dumps, views = of_language(wikipedia, code), of_language(pageviews, code)
-                chosen, account = counted(code, wanted, dumps, views)
-                sources |= chosen
-                inputs |= account
-            if words:
-                frequent = list(frequencies.words(code, words))
-                sources |= {"words": frequent, "words-capitalised": list(frequencies.capitalised(frequent))}
-                inputs["wordfreq"] = {"version": frequencies.version(), "most_frequent_words": words}
+            sources, inputs = given.read(code, wanted, counted)
             finish(code, sources, wanted, name, rule, inputs, out)
 
 
@@ -118,17 +101,13 @@ def published(language: str) -> str:
     return "metaclip1" if language == "en" else "metaclip2"
 
 
-def counting(spark: bool) -> AbstractContextManager[Callable[..., tuple[dict[str, list[Candidate]], dict[str, Any]]]]:
+def counting(spark: bool) -> AbstractContextManager[Counted]:
     """What counts dumps and views: on Spark, or in this process."""
     if not spark:
         return nullcontext(files.counted)
     from jobs import build_metadata
 
     return build_metadata.counting()
-
-
-def of_language(paths: list[str] | None, code: str) -> list[str]:
-    return [path.replace("{lang}", code) for path in paths or []]
 
 
 @app.command("import")

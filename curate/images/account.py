@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from curate.images.fetched import Times, Trail
 from curate.images.status import FetchError
-from curate.images.transport import canonical
+from curate.images.urls import canonical
 
 MAX_REDIRECTS = 10
 

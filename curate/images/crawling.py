@@ -25,7 +25,8 @@ from curate.images.memory import Memory
 from curate.images.names import Names
 from curate.images.politeness import Manners
 from curate.images.status import Ending, FetchError, of_http
-from curate.images.transport import REDIRECTS, Headers, Limits, Response, Transport, canonical, host_of
+from curate.images.transport import REDIRECTS, Headers, Limits, Response, Transport
+from curate.images.urls import canonical, host_of
 from curate.recipe import Download
 
 INSPECTORS = 2

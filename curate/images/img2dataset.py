@@ -24,6 +24,7 @@ from curate.images.decoding import ImageError
 from curate.images.fetched import SHA256_DIFFERS, Fetched, Trail, Wanted, differs
 from curate.images.inspecting import Facts, inspect
 from curate.images.status import Ending, FetchError, heard
+from curate.images.urllib_connections import Limits
 from curate.recipe import Download
 
 _LOST = Ending("lost", None, "img2dataset returned without a word about this image")
@@ -48,8 +49,8 @@ class Inspector:
         return data, facts.width, facts.height, facts.width, facts.height, None
 
 
-def limits(settings: Download) -> web.Limits:
-    return web.Limits(
+def limits(settings: Download) -> Limits:
+    return Limits(
         addresses=Addresses.parse(settings.allow_addresses, settings.connect_to, settings.contact is not None),
         max_bytes=settings.max_bytes,
         timeout=settings.timeout,

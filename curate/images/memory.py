@@ -52,7 +52,7 @@ class Memory:
     @classmethod
     def of(cls, settings: "Download") -> "Memory":
         """The one of this process for a recipe's settings."""
-        return _memory(msgspec.json.encode(settings))
+        return of_process(msgspec.json.encode(settings))
 
     def keep(self, host: str, past: Past, now: float) -> None:
         self._pasts.pop(host, None)
@@ -68,10 +68,6 @@ class Memory:
 
 
 @lru_cache(maxsize=4)
-def _memory(_encoded: bytes) -> Memory:
+def of_process(_encoded: bytes) -> Memory:
+    """The one of this process for encoded settings."""
     return Memory()
-
-
-def forget() -> None:
-    """Everything of this process: for tests, whose hosts have the same names."""
-    _memory.cache_clear()

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from curate import CurateError, schema
 from curate.hints import nearest
 from curate.images import generations, held
-from curate.images.downloading import Group, fetch_groups, to_fetch
+from curate.images.downloading import Group, fetch_groups
+from curate.images.rows import to_fetch
 from curate.ledger import FAILED, alive
 from curate.parts import Rows
 from curate.recipe import Download

@@ -5,34 +5,22 @@ aiohttp speaks HTTP/1.1 and keeps connections. Of the clients tried it took 70 t
 HTTP/2 was left out: hosts are mixed, so that few have two images in flight together.
 """
 
-import asyncio
-import os
-import socket
-import ssl
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from typing import NamedTuple
 
-import ada_url
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.connector import Connection
 from yarl import URL
 
 from curate.images.addresses import Addresses
+from curate.images.aiohttp_connections import USED, Connector
+from curate.images.aiohttp_errors import classified
 from curate.images.bodies import Body, DiskError
 from curate.images.names import Names
 from curate.images.status import FetchError
 
 REDIRECTS = (301, 302, 303, 307, 308)
-KEEP_ALIVE = 10.0
-"""Seconds that a connection is kept for a host that has more images queued."""
-_HEAD_ENDS = b"\r\n\r\n"
 _DRAIN = 16_384
 """Bytes of a body nobody wants that are read all the same, since a new connection costs more."""
 Headers = tuple[tuple[str, str], ...]
@@ -72,7 +60,7 @@ class Transport:
 
     def _session(self, fresh: bool) -> aiohttp.ClientSession:
         session = aiohttp.ClientSession(
-            connector=_Connector(self._names, self._limits.addresses, fresh), auto_decompress=False, trust_env=False,
+            connector=Connector(self._names, self._limits.addresses, fresh), auto_decompress=False, trust_env=False,
             cookie_jar=aiohttp.DummyCookieJar(), headers={
                 "User-Agent": self._agent, "Accept": "image/*, */*;q=0.5", "Accept-Encoding": "identity"},
         )  # fmt: skip
@@ -131,11 +119,11 @@ class Transport:
                 sock_connect=self._limits.timeout,
                 sock_read=self._limits.timeout,
             )
-            _USED.set(False)
+            USED.set(False)
             try:
                 return await session.get(URL(url, encoded=True), allow_redirects=False, timeout=limits)
             except (aiohttp.ClientResponseError, aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
-                if not _USED.get():
+                if not USED.get():
                     raise
         raise AssertionError
 
@@ -148,128 +136,3 @@ class Transport:
             if body.full:
                 return
         body.end()
-
-
-_USED: ContextVar[bool] = ContextVar("used", default=False)
-"""Whether the connection that a task was given last had been used before."""
-
-
-class _Heads(ResponseHandler):
-    """Hands the parser the head of an answer apart from what follows.
-
-    It forgets a whole answer when bytes come behind it that its length does not speak of, if they come in one piece: whether
-    an image is had would hang on how a network cuts its packets.
-    """
-
-    used = False
-
-    def data_received(self, data: bytes) -> None:
-        end = data.find(_HEAD_ENDS) + len(_HEAD_ENDS)
-        if len(_HEAD_ENDS) <= end < len(data):
-            super().data_received(data[:end])
-            data = data[end:]
-        super().data_received(data)
-        # Nor does it tell who reads a body that the rest of it makes no sense.
-        if self.exception() is not None and self._payload is not None and not self._payload.is_eof():
-            self._payload.set_exception(aiohttp.ClientPayloadError())
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Connects only to addresses that were checked, and checks once more at the socket itself."""
-
-    def __init__(self, names: Names, addresses: Addresses, fresh: bool):
-        self._addresses = addresses
-        kept: dict[str, Any] = {"force_close": True} if fresh else {"keepalive_timeout": KEEP_ALIVE}
-        super().__init__(
-            limit=0, use_dns_cache=False, resolver=_Resolver(names), happy_eyeballs_delay=None,
-            socket_factory=self._socket, ssl=ssl.create_default_context(), **kept,
-        )  # fmt: skip
-        self._factory = partial(_Heads, loop=asyncio.get_running_loop())  # type: ignore[assignment]
-
-    async def connect(self, *args: Any, **keywords: Any) -> Connection:
-        connection = await super().connect(*args, **keywords)
-        protocol: Any = connection.protocol
-        _USED.set(protocol.used)
-        protocol.used = True
-        return connection
-
-    async def _resolve_host(self, host: str, port: int, traces: Any = None) -> list[ResolveResult]:
-        """Of literal addresses too, which aiohttp asks no resolver about: `connect_to` may lead them elsewhere."""
-        return await self._resolver.resolve(host, port)
-
-    def _socket(self, info: Any) -> socket.socket:
-        family, kind, protocol, _, place = info
-        self._addresses.checked(place[0], [(family, place)])
-        return socket.socket(family, kind, protocol)
-
-
-class _Resolver(AbstractResolver):
-    def __init__(self, names: Names):
-        self._names = names
-
-    async def resolve(self, host: str, port: int = 0, family: Any = socket.AF_UNSPEC) -> list[ResolveResult]:
-        return [
-            ResolveResult(
-                hostname=host, host=place[0], port=place[1], family=kind, proto=0, flags=socket.AI_NUMERICHOST
-            )
-            for kind, place in await self._names.resolve(host, port)
-        ]
-
-    async def close(self) -> None:
-        self._names.close()
-
-
-def canonical(url: str, base: str | None = None) -> str:
-    """A URL, perhaps relative to another, as WHATWG writes it: numbers as dotted addresses, no user, no fragment.
-
-    Raises FetchError: refused_scheme for one that is not http or https, unexpected for one that is none.
-    """
-    try:
-        parsed = ada_url.URL(url.encode("utf-8", "replace").decode("utf-8"), base=base)
-    except ValueError as error:
-        raise FetchError("unexpected", "the URL cannot be parsed") from error
-    if parsed.protocol not in ("http:", "https:"):
-        raise FetchError("refused_scheme", f"leads to {parsed.protocol} and not to http or https")
-    if "@" in parsed.href or "#" in parsed.href:  # each of these parses anew
-        parsed.username = parsed.password = parsed.hash = ""
-    return parsed.href
-
-
-def host_of(url: str) -> str:
-    """The host of a canonical URL, without port."""
-    return urlsplit(url).hostname or ""
-
-
-def classified(error: BaseException, http_status: int | None = None) -> FetchError:
-    """The FetchError for any error of a request. Its words hold no address, port or count that another run would not see."""
-    if isinstance(error, FetchError):
-        if error.ending.http_status is None and http_status is not None:
-            return FetchError(error.ending.status or "unexpected", error.ending.words or "", http_status)
-        return error
-    for cause in (error.__cause__, error.__context__):
-        if isinstance(cause, FetchError):  # aiohttp wraps what its resolver raises
-            return classified(cause, http_status)
-    return FetchError(*_named(error), http_status)
-
-
-def _named(error: BaseException) -> tuple[str, str]:
-    if isinstance(error, TimeoutError | asyncio.TimeoutError):
-        return "timeout", "no answer in time"
-    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
-        inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
-        return "tls_error", getattr(inner, "verify_message", "") or getattr(inner, "reason", "") or "TLS failed"
-    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
-        return "connection_error", "connection refused"
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return "connection_error", "the body ends before its declared length"
-    if isinstance(error, aiohttp.ClientResponseError):
-        return "connection_error", "the answer is not HTTP"
-    # Which of reset, abort and an empty line a dying server causes is a matter of timing: one sentence for all.
-    if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionError):
-        return "connection_error", "the connection broke off"
-    if isinstance(error, aiohttp.InvalidURL):
-        return "unexpected", "the URL cannot be used"
-    if isinstance(error, aiohttp.ClientError | OSError):
-        number = getattr(error, "errno", None)
-        return "connection_error", os.strerror(number) if number else type(error).__name__
-    return "unexpected", f"{type(error).__name__}: {error}"

@@ -6,131 +6,29 @@ and then. The opener here is installed in its place; it also turns each error in
 """
 
 import http.client
-import socket
 import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from email.message import Message
 from functools import partial
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from curate.images.addresses import Addresses
-from curate.images.bodies import Body, DiskError
-from curate.images.consent import Policy, refused
+from curate.images.bodies import Body
+from curate.images.consent import refused
 from curate.images.consent.origins import Response
 from curate.images.consent.robots import MAX_BYTES
 from curate.images.fetched import Trail
 from curate.images.status import RATE_LIMITED, FetchError, of_http
+from curate.images.urllib_connections import CHUNK, Connection, Limits, TLSSocket
+from curate.images.urllib_errors import classified
 
-_CHUNK = 1 << 16
 _TRANSIENT = {"timeout", "connection_error", "dns_error", "http_5xx", RATE_LIMITED}
 _TRANSIENT_HTTP = {408}
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one fetch may use, redirects included."""
-
-    addresses: Addresses
-    max_bytes: int
-    timeout: float
-    """Seconds without a byte."""
-    max_seconds: float
-    """Seconds from the first connection to the last byte."""
-    agent: str
-    """The User-Agent header."""
-    policy: Policy | None = None
-    """What is asked before an image is asked for, and of each answer."""
-
-
-class _Bounded:
-    """Mixin of sockets: every receive waits at most `patience` seconds and none outlives `deadline`."""
-
-    patience: float
-    deadline: float
-
-    def recv_into(self, *args: Any, **keywords: Any) -> int:
-        self.settimeout(min(self.patience, _left(self.deadline)))  # type: ignore[attr-defined]
-        return super().recv_into(*args, **keywords)  # type: ignore[misc]
-
-
-class _PlainSocket(_Bounded, socket.socket):
-    pass
-
-
-class _TLSSocket(_Bounded, ssl.SSLSocket):
-    pass
-
-
-class _Response(http.client.HTTPResponse):
-    """A response that reads no more than `max_bytes`, and says when the body ends before its declared length.
-
-    The declared length is never trusted with memory: `http.client` would allocate it at once.
-    """
-
-    sized: Callable[[int], None] | None = None
-    """Is told the size of a whole body."""
-
-    def __init__(self, *args: Any, max_bytes: int, **keywords: Any):
-        super().__init__(*args, **keywords)
-        self._max_bytes = max_bytes
-
-    def read(self, amt: int | None = None) -> bytes:
-        try:
-            return super().read(amt) if amt is not None else self._read_all()
-        except Exception as error:
-            raise classified(error, self.status) from error
-
-    def _read_all(self) -> bytes:
-        if (self.length or 0) > self._max_bytes:
-            raise FetchError("too_many_bytes", f"the body is to have more than {self._max_bytes} bytes", self.status)
-        body = Body(self._max_bytes, self.getheader("Content-Encoding"))
-        while chunk := super().read(_CHUNK):
-            body.add(chunk)
-        if self.length:
-            raise http.client.IncompleteRead(b"", self.length)
-        body.end()
-        if self.sized:
-            self.sized(body.size)
-        return body.read()
-
-
-class _Connection(http.client.HTTPConnection):
-    """Connects to the very address that was checked; the name stays in the Host header and in TLS."""
-
-    tls: ssl.SSLContext | None = None
-
-    def __init__(self, host: str, *, limits: Limits, deadline: float, timeout: float, tls: ssl.SSLContext | None):
-        self.default_port = 443 if tls else 80
-        super().__init__(host, timeout=timeout)
-        self._limits, self._deadline, self.tls = limits, deadline, tls
-        self.response_class = partial(_Response, max_bytes=limits.max_bytes)  # type: ignore[assignment]
-
-    def connect(self) -> None:
-        sock: Any = self._dial()
-        if self.tls:
-            sock = self.tls.wrap_socket(sock, server_hostname=self.host)
-            sock.patience, sock.deadline = self._limits.timeout, self._deadline
-        self.sock = sock
-
-    def _dial(self) -> _PlainSocket:
-        failure: OSError = ConnectionError("no address")
-        for family, place in self._limits.addresses.resolve(self.host, self.port):
-            sock = _PlainSocket(family, socket.SOCK_STREAM)
-            sock.patience, sock.deadline = self._limits.timeout, self._deadline
-            try:
-                sock.settimeout(min(sock.patience, _left(sock.deadline)))
-                sock.connect(place)
-                return sock
-            except OSError as error:
-                sock.close()
-                failure = error
-        raise failure
 
 
 class _Handler(urllib.request.AbstractHTTPHandler):
@@ -140,7 +38,7 @@ class _Handler(urllib.request.AbstractHTTPHandler):
         super().__init__()
         self._limits = limits
         self._tls = ssl.create_default_context()
-        self._tls.sslsocket_class = _TLSSocket
+        self._tls.sslsocket_class = TLSSocket
 
     def http_open(self, req: urllib.request.Request) -> Any:
         return self._over(req, None)
@@ -149,7 +47,7 @@ class _Handler(urllib.request.AbstractHTTPHandler):
         return self._over(req, self._tls)
 
     def _over(self, req: Any, tls: ssl.SSLContext | None) -> Any:
-        make: Any = partial(_Connection, limits=self._limits, deadline=req.deadline, tls=tls)
+        make: Any = partial(Connection, limits=self._limits, deadline=req.deadline, tls=tls)
         return self.do_open(make, req)
 
     http_request = https_request = urllib.request.AbstractHTTPHandler.do_request_
@@ -249,7 +147,7 @@ class Opener(urllib.request.OpenerDirector):
             with response:
                 codings = ", ".join(response.headers.get_all("Content-Encoding", ()))
                 body = Body(MAX_BYTES + 1, codings if response.status // 100 == 2 else None, cut=True)
-                while not body.full and (chunk := response.read(_CHUNK)):
+                while not body.full and (chunk := response.read(CHUNK)):
                     body.add(chunk)
                 if response.length and not body.full:
                     raise http.client.IncompleteRead(b"", response.length)
@@ -285,46 +183,3 @@ def installed(opener: Opener) -> Iterator[None]:
         yield
     finally:
         urllib.request.install_opener(None)  # None brings the default back
-
-
-def classified(error: BaseException, http_status: int | None = None) -> FetchError:
-    """The FetchError for any error of a fetch. Its words hold no address, port or count that another run would not see."""
-    if isinstance(error, FetchError):
-        return error
-    if isinstance(error, urllib.error.HTTPError):
-        error.close()
-        return of_http(error.code)
-    if isinstance(error, urllib.error.URLError) and isinstance(error.reason, BaseException):
-        return classified(error.reason, http_status)
-    status, words = _named(error)
-    return FetchError(status, words, http_status)
-
-
-def _named(error: BaseException) -> tuple[str, str]:
-    if isinstance(error, DiskError):
-        return "lost", str(error)
-    if isinstance(error, TimeoutError):
-        return "timeout", "no answer in time"
-    if isinstance(error, ssl.SSLError):
-        return "tls_error", getattr(error, "verify_message", "") or error.reason or "TLS failed"
-    if isinstance(error, ConnectionRefusedError):
-        return "connection_error", "connection refused"
-    if isinstance(error, http.client.IncompleteRead):
-        return "connection_error", "the body ends before its declared length"
-    # Which of reset, abort and an empty line a dying server causes is a matter of timing: one sentence for all.
-    if isinstance(error, ConnectionError):
-        return "connection_error", "the connection broke off"
-    if isinstance(error, http.client.InvalidURL):
-        return "unexpected", f"InvalidURL: {error}"
-    if isinstance(error, http.client.HTTPException):
-        return "connection_error", "the answer is not HTTP"
-    if isinstance(error, OSError):
-        return "connection_error", error.strerror or type(error).__name__
-    return "unexpected", f"{type(error).__name__}: {error}"
-
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError("the deadline has passed")
-    return left

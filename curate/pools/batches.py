@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from curate import schema
-from curate.pools import columns, pairing, resolving
+from curate.pools import columns, pairing, url_parts
 from curate.pools.addresses import absolute
 from curate.pools.candidates import MAX_LANG, MAX_ROBOTS, Account, repaired
 from curate.pools.pages import KINDS, Page
@@ -100,7 +100,7 @@ def _located(pages: Pages) -> _Located:
     given = columns.encoded(pages.urls)
     found = columns.resolved(given, np.zeros(len(pages.urls), np.int32), none, _ANY)
     shown, bases = dict[int, str](), dict[int, str | None]()
-    for i in np.flatnonzero(found.states != resolving.OK).tolist():
+    for i in np.flatnonzero(found.states != url_parts.OK).tolist():
         shown[i], bases[i] = _odd(pages.urls[i])
     for i, base in pages.bases.items():
         url = bases[i] if i in bases else found.texts.text(i)

@@ -9,7 +9,7 @@ import pyarrow as pa
 from curate.pools import pairing, resolving
 from curate.pools.addresses import absolute
 from curate.pools.pages import Found
-from curate.pools.resolving import ASK, BAD, NOT_HTTP, OK, TOO_LONG
+from curate.pools.url_parts import ASK, BAD, NOT_HTTP, OK, TOO_LONG
 
 CHUNK = 16 * 2**20
 """Bytes of URLs that are made at once, at most but for those of one image."""

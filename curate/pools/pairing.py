@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 
 from curate.kernels import compiled, copy, uncounted
-from curate.pools.resolving import ASK, BAD, NOT_HTTP, OK, TOO_LONG
+from curate.pools.url_parts import ASK, BAD, NOT_HTTP, OK, TOO_LONG
 from curate.pools.xxh3 import write_hex, xxh3_128
 
 COUNTS = ("kept", "empty_text", "text_too_long", "no_url", "url_not_http", "url_too_long", "bad_url", "texts_repaired")

@@ -10,34 +10,9 @@ from numba import njit
 
 from curate.kernels import compiled, copy, uncounted
 from curate.pools.looking import begins
+from curate.pools.url_parts import ASK, COLON, HASH, NOT_HTTP, OK, QUESTION, SLASH, TOO_LONG, host_of, path_of
 
-OK, NOT_HTTP, TOO_LONG, BAD, ASK = range(5)
-"""What became of an address: a URL; one of another scheme; one over the limit; none; not to be decided here."""
-_PATH, _PATH_CODED, _QUERY, _QUERY_CODED, _HOST = (np.uint8(1 << i) for i in range(5))
-_UPPER_HEX = np.frombuffer(b"0123456789ABCDEF", np.uint8)
 _HTTP, _HTTPS, _DATA = (np.frombuffer(text, np.uint8) for text in (b"http://", b"https://", b"data:"))
-_SLASH, _DOT, _HASH, _QUESTION, _COLON, _DASH, _PERCENT = (np.uint8(ord(sign)) for sign in "/.#?:-%")
-
-
-def _classes() -> np.ndarray:
-    kinds = np.zeros(256, np.uint8)
-    letters = b"abcdefghijklmnopqrstuvwxyz0123456789"
-    for byte in letters + letters.upper() + b"-._~!$&()*+,;=:@%":
-        kinds[byte] |= _PATH | _QUERY
-    kinds[ord("'")] |= _PATH | _QUERY_CODED
-    kinds[ord("?")] |= _QUERY
-    kinds[ord("/")] |= _QUERY
-    for byte in b' "<>\x7f':
-        kinds[byte] |= _PATH_CODED | _QUERY_CODED
-    for byte in b"`{}":
-        kinds[byte] |= _PATH_CODED
-    kinds[128:] |= _PATH_CODED | _QUERY_CODED
-    for byte in letters + b"-.":
-        kinds[byte] |= _HOST
-    return kinds
-
-
-_CLASS = _classes()
 
 
 @compiled
@@ -78,13 +53,13 @@ def _anatomy(data, start, end):
         at = _after(data, start, end, _HTTPS)
     if at < 0:
         return -1, -1
-    while at < end and data[at] != _SLASH:
+    while at < end and data[at] != SLASH:
         at += 1
     folder = at
     for i in range(at, end):
-        if data[i] == _QUESTION:
+        if data[i] == QUESTION:
             break
-        if data[i] == _SLASH:
+        if data[i] == SLASH:
             folder = i + 1
     return at if at < end else -1, folder
 
@@ -108,7 +83,7 @@ def _one(data, start, end, bases, base, origin, folder, out, at):
         start += 1
     while start < end and data[end - 1] <= 32:
         end -= 1
-    if start == end or data[start] == _QUESTION or data[start] == _HASH:
+    if start == end or data[start] == QUESTION or data[start] == HASH:
         return at, ASK
     host = _after(data, start, end, _HTTP)
     if host < 0:
@@ -118,137 +93,39 @@ def _one(data, start, end, bases, base, origin, folder, out, at):
     else:
         if _has_scheme(data, start, end):
             opaque = _after(data, start, end, _DATA)
-            return at, NOT_HTTP if 0 <= opaque < end and data[opaque] != _SLASH else ASK
+            return at, NOT_HTTP if 0 <= opaque < end and data[opaque] != SLASH else ASK
         if origin < 0:
             return at, ASK
-        if data[start] == _SLASH and start + 1 < end and data[start + 1] == _SLASH:
+        if data[start] == SLASH and start + 1 < end and data[start + 1] == SLASH:
             host = start + 2
             scheme = base
-            while bases[scheme] != _SLASH:
+            while bases[scheme] != SLASH:
                 scheme += 1
             at = _copy(bases, base, scheme + 2, out, at)
     if host >= 0:
-        at, start = _host(data, host, end, out, at)
+        at, start = host_of(data, host, end, out, at)
         if at < 0:
             return at, ASK
         root = at
-        out[at] = _SLASH
+        out[at] = SLASH
         at += 1
-        start += start < end and data[start] == _SLASH
-    elif data[start] == _SLASH:
+        start += start < end and data[start] == SLASH
+    elif data[start] == SLASH:
         at = _copy(bases, base, origin + 1, out, at)
         root = at - 1
         start += 1
     else:
         root = at + origin - base
         at = _copy(bases, base, folder, out, at)
-    return _path(data, start, end, out, root, at)
+    return path_of(data, start, end, out, root, at)
 
 
 @njit
 def _has_scheme(data, start, end):
     """Whether a colon stands before the first slash, question mark or hash."""
     for i in range(start, end):
-        if data[i] == _COLON:
+        if data[i] == COLON:
             return True
-        if data[i] == _SLASH or data[i] == _QUESTION or data[i] == _HASH:
+        if data[i] == SLASH or data[i] == QUESTION or data[i] == HASH:
             return False
     return False
-
-
-@njit
-def _host(data, start, end, out, at):
-    """(end of the host in `out`, its end in `data`); the first is -1 for one that is not plain."""
-    label = start
-    i = start
-    while i < end and data[i] != _SLASH and data[i] != _QUESTION and data[i] != _HASH:
-        byte = data[i]
-        if not _CLASS[byte] & _HOST:
-            return -1, i
-        if byte == _DOT:
-            if i == label:
-                return -1, i
-            label = i + 1
-        elif byte == _DASH and i > start and data[i - 1] == _DASH:
-            return -1, i  # It may be Punycode.
-        out[at + i - start] = byte
-        i += 1
-    # A host whose last part begins with a digit may be an IPv4 address in one of its many spellings.
-    if i == label or data[label] < ord("a"):
-        return -1, i
-    return at + i - start, i
-
-
-@njit
-def _path(data, start, end, out, root, at):
-    """Path and query from `start` on, behind the slash that stands before `at`; dots walk up to `root` at most."""
-    segment = at
-    i = start
-    while True:
-        byte = data[i] if i < end else _HASH
-        if byte == _SLASH or byte == _QUESTION or byte == _HASH:
-            length = at - segment
-            if length == 1 and out[segment] == _DOT:
-                at = segment
-            elif length == 2 and out[segment] == _DOT and out[segment + 1] == _DOT:
-                at = segment
-                if at - 1 > root:
-                    at -= 1
-                    while out[at - 1] != _SLASH:
-                        at -= 1
-            elif byte == _SLASH:
-                out[at] = _SLASH
-                at += 1
-            segment = at
-            if byte != _SLASH:
-                break
-            i += 1
-            continue
-        kind = _CLASS[byte]
-        if kind & _PATH:
-            # A coded dot is a dot.
-            if byte == _PERCENT and i + 2 < end and data[i + 1] == ord("2") and (data[i + 2] | 32) == ord("e"):
-                return at, ASK
-            out[at] = byte
-            at += 1
-        elif kind & _PATH_CODED and not _surrogate(data, i, end):
-            at = _coded(byte, out, at)
-        else:
-            return at, ASK
-        i += 1
-    if i == end or data[i] == _HASH:
-        return at, OK
-    return _query(data, i, end, out, at)
-
-
-@njit
-def _query(data, start, end, out, at):
-    out[at] = _QUESTION
-    at += 1
-    for i in range(start + 1, end):
-        byte = data[i]
-        if byte == _HASH:
-            break
-        kind = _CLASS[byte]
-        if kind & _QUERY:
-            out[at] = byte
-            at += 1
-        elif kind & _QUERY_CODED and not _surrogate(data, i, end):
-            at = _coded(byte, out, at)
-        else:
-            return at, ASK
-    return at, OK
-
-
-@njit
-def _surrogate(data, i, end):
-    """Whether half of a surrogate pair begins here, which is no character."""
-    return data[i] == 0xED and i + 1 < end and data[i + 1] >= 0xA0
-
-
-@njit
-def _coded(byte, out, at):
-    out[at] = _PERCENT
-    out[at + 1] = _UPPER_HEX[byte >> 4]
-    out[at + 2] = _UPPER_HEX[byte & 15]
-    return at + 3

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from curate.pools import addresses, json_bytes, scanning
+from curate.pools import addresses, json_bytes, scanning, wat_heads, wat_links
 from curate.pools.batches import Batch, Pages
 from curate.pools.columns import Images, Texts, columns
 from curate.pools.pages import ATTRIBUTES, METAS, BadRecord, Found, Page, directives, opengraph
@@ -16,7 +16,7 @@ from curate.pools.records import Record
 ABOUT_HTML = b'"HTML-Metadata"'
 _HTML = ("Envelope", "Payload-Metadata", "HTTP-Response-Metadata", "HTML-Metadata")
 _LANG = ("html@/lang", "html@/xml:lang")
-_NAMES = [name.decode() for name in scanning.NAMES]
+_NAMES = [name.decode() for name in wat_heads.NAMES]
 _WANTED = frozenset(_NAMES)
 _BLANKS = "".join(map(chr, range(33)))
 """What a URL may have at its ends, by its standard."""
@@ -103,7 +103,7 @@ def _page(base: str | None, named: Sequence[tuple[str, str]], number: int, found
 
 def _images(data: np.ndarray, links: np.ndarray, texts: np.ndarray) -> Images:
     """The scanned images; of a srcset the largest candidate takes the place of the whole."""
-    for row in np.flatnonzero(links[:, scanning.IS_SRCSET]).tolist():
+    for row in np.flatnonzero(links[:, wat_links.IS_SRCSET]).tolist():
         start = int(links[row, 1])
         chosen = (addresses.largest([_text(data, start, int(links[row, 2]))]) or "").encode("utf-8", "surrogatepass")
         data[start : start + len(chosen)] = np.frombuffer(chosen, np.uint8)

@@ -305,7 +305,7 @@ def test_the_next_part_of_a_process_knows_who_wants_to_be_left_alone(raw_web, pi
     assert {host: len(times) for host, times in raw_web.times.items()} == {
         "down.example": 3, "full.example": 1, "good.example": 8,
     }  # fmt: skip
-    memory.forget()
+    memory.of_process.cache_clear()
     fetched(raw_web, "full.example/x", **quick)
     assert len(raw_web.times["full.example"]) == 2
 

@@ -13,6 +13,8 @@ from curate import schema, uid
 from curate.images import downloading
 from curate.images.agent import ContactError
 from curate.images.archive import images_of
+from curate.images.rows import regrouped
+from curate.images.times import times_name
 from curate.recipe import build
 from curate.store import Dataset, Plan
 from jobs import download, engine
@@ -143,7 +145,6 @@ def test_texts_of_an_image_on_both_sides_of_a_row_group_share_one_fetch(tmp_path
     sources = {name: Dataset(str(tmp_path), name) for name in ("pairs", "matches", "balanced")}
     made = {}
     for size in (8192, 1, 2, 3):
-        regrouped = downloading.regrouped
         monkeypatch.setattr(downloading, "regrouped", lambda tables, n=size, f=regrouped: f(tables, n))
         target = Dataset(str(tmp_path), f"images/{size}")
         plan = Plan(dataset="images", stage="download", settings={}, inputs={}, parts=PARTS)
@@ -162,9 +163,9 @@ def test_regrouped_keeps_the_rows_and_the_size():
         pa.table({"n": pa.array(range(start, start + n), pa.int64())})
         for start, n in ((0, 0), (0, 3), (3, 0), (3, 9), (12, 1))
     ]
-    groups = list(downloading.regrouped(iter(tables), 5))
+    groups = list(regrouped(iter(tables), 5))
     assert [len(group) for group in groups] == [5, 5, 3] and pa.concat_tables(groups)["n"].to_pylist() == [*range(13)]
-    assert list(downloading.regrouped(iter(tables[:1]), 5)) == []
+    assert list(regrouped(iter(tables[:1]), 5)) == []
 
 
 @pytest.mark.parametrize("lacking", ["pairs", "balanced"])
@@ -219,7 +220,7 @@ def test_times_stand_beside_the_part_and_in_no_manifest(tmp_path, hostile_web):
     target.begin(plan)
     for part in PARTS:
         downloading.download_part(part, **sources, target=target, plan=plan, settings=recipe().download)
-        times = pq.read_table(target.path(downloading.times_name(part)))
+        times = pq.read_table(target.path(times_name(part)))
         assert times.schema.equals(schema.load("times").arrow())
         rows = target.read_part(part, ["image_uid", "redirects"]).to_pylist()
         answered = list(dict.fromkeys(r["image_uid"] for r in rows if r["redirects"] is not None))

@@ -16,7 +16,7 @@ from curate.pools.candidates import Account
 from curate.pools.columns import Bases, columns, encoded, resolved
 from curate.pools.pages import BadRecord, Found, Page
 from curate.pools.records import Record
-from curate.pools.resolving import ASK
+from curate.pools.url_parts import ASK
 from curate.recipe import Extract
 from tests.archives import envelope
 from tests.pools import page_rows
