@@ -37,7 +37,7 @@ balance: $(VENV)/.all ## Spark: keep probability by entry counts, decided by has
 download: $(VENV)/.all ## Ray or Spark: images, politely; every row comes back with a status
 	$(if $(filter demo,$(RECIPE)),$(BIN)/python demo/run.py --stages download --workdir $(WORKDIR) $(if $(REDO),--redo $(REDO)) $(SET),$(STAGE))
 
-score: $(VENV)/.all ## Ray: CLIP similarity and embeddings
+score: $(VENV)/.all ## Ray: facts about every pair: CLIP similarity and embeddings, texts, pixels, faces, quality, clusters
 	$(STAGE)
 
 dedup: $(VENV)/.all ## Spark: exact, perceptual and semantic duplicates; overlap with evaluation sets

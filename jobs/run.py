@@ -62,12 +62,14 @@ class Run:
         finish: Callable[[], Mapping[str, Any]] | None = None,
         before: Callable[[], Ledger] | None = None,
         missing: list[str] | None = None,
+        beside: str = "",
     ) -> Manifest:
         """Makes a dataset: refuses another plan's, skips what is done, launches what is missing, commits, reports.
 
         `finish` does what is left when all parts are there, also when an earlier run was killed right before it, and
         returns the manifest's `extra`; `before` gives the account of rows that left before they fell into a part;
-        `missing` is the answer of `begin`, for who has asked already.
+        `missing` is the answer of `begin`, for who has asked already; `beside` the dataset in whose pass this one is made too, and whose
+        line tells the seconds of both.
         """
         start, target = time.monotonic(), self.dataset(plan.dataset)
         missing = self.begin(plan) if missing is None else missing
@@ -82,7 +84,8 @@ class Run:
         manifest = target.commit(plan, done, extra, before() if before else None)
         kept = len(plan.parts) - len(missing)
         resumed = f", {kept} of {len(plan.parts)} parts from before" if kept else ""
-        progress(plan.dataset, manifest.ledger, f"{time.monotonic() - start:.1f} s{resumed}")
+        took = f"with {beside}" if beside else f"{time.monotonic() - start:.1f} s"
+        progress(plan.dataset, manifest.ledger, f"{took}{resumed}")
         return manifest
 
 

@@ -92,7 +92,8 @@ def make(run: engine.Run, tasks: Sequence[Task]) -> None:
         name = task.plan.dataset
         asked = [model for model in (task.settings, task.model) if isinstance(model, Model)]
         finish = partial(disclosed, asked)
-        run.make(task.plan, partial(launch, dataset=name), finish=finish, missing=missing[name])
+        beside = unfinished[0].plan.dataset if task in unfinished[1:] else ""
+        run.make(task.plan, partial(launch, dataset=name), finish=finish, missing=missing[name], beside=beside)
 
 
 def gpus_each(engines: engine.Engines, device: str, tasks: Sequence[Task]) -> float:

@@ -25,7 +25,7 @@ def warnings_for(parts: Sequence[Part], workers: int = 8) -> list[str]:
         said.append("no sample was written: every pair was dropped or failed; the report says why")
     elif len(sizes) < workers:
         said.append(
-            f"{len(sizes)} shards: a loader needs at least one for each worker of each process; "
+            f"{len(sizes)} shard{'s' if len(sizes) > 1 else ''}, so no more loader workers than that can read at a time, over all processes; "
             "lower shard.samples for more of them"
         )
     return said

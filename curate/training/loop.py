@@ -114,7 +114,9 @@ class Training:
                 self._save(target)
                 if self.place.first:
                     speed = (self.step - first) * settings.batch_size / max(time.monotonic() - started, 1e-9)
-                    print(f"  step {self.step} of {steps}, loss {loss:.3f}, {speed:.0f} samples/s", flush=True)
+                    said = f"step {self.step:,} of {steps:,}, loss {loss:.3f}, {speed:,.0f} samples/s\n"
+                    # In one piece, since trainings beside each other share a terminal.
+                    print(f"{self.job.target:<20}{said}", end="", flush=True)
             if parent and not is_alive(int(parent)):
                 raise TrainingError("the command that started this training is gone; run it again to go on")
             if self.step == steps:

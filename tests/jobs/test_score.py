@@ -116,6 +116,11 @@ def test_models_and_scorers_go_over_the_parts_together(workdir, small_run, engin
     run(workdir, small_run, engines, more=more)
     said = capsys.readouterr().out
     assert "already done" in said and said.count("1 of 2 parts from before") == 1
+    assert [line.split()[0] for line in said.splitlines() if "with scores/small" in line] == [
+        "scores/again",
+        "scores/plain",
+        "scores/plain",
+    ]
     plain = Dataset(workdir, "scores/plain")
     assert plain.require().ledger.failed == {"undecodable": 2} and "contrast" in plain.schema.columns
     one, two = small.read_part("part-00000"), Dataset(workdir, "scores/again").read_part("part-00000")

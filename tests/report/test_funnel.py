@@ -1,7 +1,7 @@
 import msgspec
 
 from curate.ledger import Ledger
-from curate.report.funnel import _checks, _stage, funnel
+from curate.report.funnel import _checks, _stage, funnel, merged
 from curate.report.summary import _ways
 from curate.store import Manifest, Plan
 
@@ -80,3 +80,28 @@ def test_rules_are_counted_beside_reasons_in_their_order():
     ]  # fmt: skip
     # Selections that counted no rules are told by their reasons.
     assert [way["name"] for way in _ways(stage | {"rules": []})] == ["threshold", "any", "baseline_only"]
+
+
+def test_tables_that_tell_the_same_stand_as_one():
+    def stage(dataset, kept=9, rows_in=9, **more):
+        return {
+            "dataset": dataset,
+            "stage": dataset.split("/")[0],
+            "rows_in": rows_in,
+            "kept": kept,
+            "notes": {},
+        } | more
+
+    stages = [
+        stage("images"),
+        stage("scores/a"),
+        stage("scores/b"),
+        stage("scores/c", kept=8),
+        stage("scores/d"),
+        stage("scores/e"),
+        stage("shards"),
+    ]
+    assert [one["tables"] for one in merged(stages)] == [
+        ["images"], ["scores/a", "scores/b"], ["scores/c"], ["scores/d", "scores/e"], ["shards"],
+    ]  # fmt: skip
+    assert "tables" not in stages[1]
