@@ -44,11 +44,23 @@ def columns(workdir: str, recipe: Recipe) -> list[dict[str, Any]]:
     for name in recipe.score.names():
         data = Dataset(workdir, f"scores/{name}")
         if data.manifest() is not None:
-            mine = [one for one, column in data.schema.columns.items() if column.type in SHOWN and one not in OWN]
+            there = _stored(data)
+            mine = [
+                one for one, column in data.schema.columns.items() if column.type in SHOWN and one in there - {*OWN}
+            ]
             own = {model.name: "similarity_score" for model in recipe.score.models}.get(name)
             asked[data.name] = dict.fromkeys(one for one in mine if one != own)
     found = (_account(workdir, recipe.seed, dataset, list(names), rules) for dataset, names in asked.items() if names)
-    return [account for account in found if account is not None]
+    return [one for one in found if one and any(column["kind"] != "nothing" for column in one["columns"])]
+
+
+def _stored(data: Dataset) -> set[str]:
+    """The columns that a table has: an older one may lack some of its schema."""
+    names = data.part_names()
+    if not names:
+        return set()
+    with data.open_part(names[0]) as file:
+        return set(file.schema_arrow.names)
 
 
 def settled(workdir: str, recipe: Recipe) -> list[Rule]:
