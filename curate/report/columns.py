@@ -34,22 +34,20 @@ OWN = ("uid", "state", "reason")
 
 def columns(workdir: str, recipe: Recipe) -> list[dict[str, Any]]:
     """One account for each dataset with columns to show: `images` and `duplicates` with those that a rule compares, then the tables of
-    scores with all that are numbers, truth values or words. Similarities of models have an account of their own."""
+    scores with all that are numbers, truth values or words. Tables of models have an account of their own (`similarity`); lengths of
+    vectors, which also stand there, say nothing to a reader."""
     rules = by_column(settled(workdir, recipe))
     asked: dict[str, dict[str, None]] = defaultdict(dict)
     for name in rules:
         place = parse(name)
         if place.dataset in ALIGNED:
             asked[place.dataset][place.column] = None
-    for name in recipe.score.names():
+    for name in (scorer.name for scorer in recipe.score.scorers):
         data = Dataset(workdir, f"scores/{name}")
         if data.manifest() is not None:
-            there = _stored(data)
-            mine = [
-                one for one, column in data.schema.columns.items() if column.type in SHOWN and one in there - {*OWN}
-            ]
-            own = {model.name: "similarity_score" for model in recipe.score.models}.get(name)
-            asked[data.name] = dict.fromkeys(one for one in mine if one != own)
+            there = _stored(data) - {*OWN}
+            mine = [one for one, column in data.schema.columns.items() if column.type in SHOWN and one in there]
+            asked[data.name] = dict.fromkeys(mine)
     found = (_account(workdir, recipe.seed, dataset, list(names), rules) for dataset, names in asked.items() if names)
     return [one for one in found if one and any(column["kind"] != "nothing" for column in one["columns"])]
 
