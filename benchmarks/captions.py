@@ -24,12 +24,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from bench_endpoint import SAID
 from harness import report, row
 from PIL import Image
 
 CONCURRENCY = 8
 PART = "part-00000"
-SAID = "A red boat with two sails lies in a small harbour in front of white houses."
 
 
 class Case(NamedTuple):
@@ -45,44 +45,6 @@ CASES = {
     "vs_bare_client_texts": Case(3000, 20, None),
     "vs_bare_client_large_images": Case(600, 200, (1280, 960)),
 }
-
-
-# -- the endpoint
-
-
-class Connection(asyncio.Protocol):
-    """As little of HTTP as does: a request with Content-Length, the same answer to each after a while."""
-
-    def __init__(self, seconds: float):
-        self._seconds, self._data = seconds, bytearray()
-        usage = {"prompt_tokens": 300, "completion_tokens": 20}
-        body = json.dumps({"choices": [{"message": {"content": SAID}, "finish_reason": "stop"}], "usage": usage})
-        self._answer = (
-            f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
-        )
-        self._wanted = 0
-
-    def connection_made(self, transport: Any) -> None:
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self._data += data
-        if not self._wanted and (end := self._data.find(b"\r\n\r\n")) >= 0:
-            lines = bytes(self._data[:end]).lower().split(b"\r\n")
-            length = next(int(line.partition(b":")[2]) for line in lines if line.startswith(b"content-length"))
-            self._wanted = end + 4 + length
-        if self._wanted and len(self._data) >= self._wanted:
-            del self._data[: self._wanted]
-            self._wanted = 0
-            asyncio.get_running_loop().call_later(self._seconds, self._transport.write, self._answer)
-
-
-async def serve(milliseconds: float) -> None:
-    server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(milliseconds / 1000), "127.0.0.1", 0, backlog=1024
-    )
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
 
 
 # -- what is captioned
@@ -249,7 +211,7 @@ def compared(name: str, case: Case, place: Path, runs: int) -> list[dict[str, An
         for folder, size in (("warm", 40), ("pool", case.number)):
             (root / folder).mkdir(parents=True)
             write_workdir(root / folder, case._replace(number=size))
-        command = [sys.executable, __file__, "--child", "endpoint", str(case.milliseconds)]
+        command = [sys.executable, str(Path(__file__).with_name("bench_endpoint.py")), str(case.milliseconds)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             try:
                 url = f"http://127.0.0.1:{int(server.stdout.readline())}/v1"  # type: ignore[union-attr]
@@ -281,9 +243,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:3] == ["--child", "endpoint"]:
-        asyncio.run(serve(float(sys.argv[3])))
-    elif sys.argv[1:2] == ["--child"]:
+    if sys.argv[1:2] == ["--child"]:
         if CASES[sys.argv[3]].shape is None:
             only_texts()
         {"ours": ours, "bare": bare}[sys.argv[2]](Path(sys.argv[4]), sys.argv[5])

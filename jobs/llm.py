@@ -2,6 +2,10 @@
 
 The requests of all parts are one dataset that streams through Ray's processor; its answers go into the cache of their part, from which the
 stage then makes its tables as ever. The driver holds a few answers at a time, and nothing that grows with the pool.
+Each round reads the parts again, and a last one finds that nothing waits.
+
+What runs in the tests is all of this around Ray's processor for endpoints. The one for vLLM wants a GPU: of it they see that Ray takes its
+settings and that the columns have Ray's names.
 """
 
 import jobs  # noqa: F401 - before all others, see there
@@ -27,11 +31,11 @@ ERROR = "__inference_error__"
 """Ray's column for why a request failed."""
 
 
-def ask(engines: engine.Engines, task: Task, parts: Sequence[str], processor: Processor | None = None) -> Counts:
-    """Asks until the conversations of all parts wait for nothing. By default with vLLM; EngineError where that is not installed."""
+def ask(engines: engine.Engines, task: Task, parts: Sequence[str]) -> Counts:
+    """Asks until the conversations of all parts wait for nothing. EngineError where vLLM is not installed."""
     settings, counts = task.backend, Counts()
     assert isinstance(settings, RayLLM)
-    run = processor or vllm(settings)
+    run = vllm(settings)
     ray = engines.ray()
     from ray.data import DataContext
 

@@ -53,7 +53,10 @@ def test_rewards_by_hand():
     golden = [1.875, 0.875, -0.625], [0.875, 0.875]
     for found, wanted in zip(columns["rewards"].to_pylist(), golden, strict=True):
         assert found == pytest.approx(wanted, abs=1e-6)
-    assert columns["best_reward"] == pytest.approx([1.875, 0.875], abs=1e-6) and columns[REASON].tolist() == [None, None]
+    assert columns["best_reward"] == pytest.approx([1.875, 0.875], abs=1e-6) and columns[REASON].tolist() == [
+        None,
+        None,
+    ]
 
 
 def test_baselines():
