@@ -84,7 +84,7 @@ RESPONSES = {
     "cut-in-the-middle": (lambda out: out.write(HTTP + b"Content-Length: 500\r\n\r\n{"), "no_answer", 2),
     "endless": (endless(HTTP + b"Transfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + b" " * 65536 + b"\r\n", 0), "bad_answer", 1),
     "gzip": ((200, {"Content-Encoding": "gzip"}, gzip.compress(GOOD)), None, 1), "deflate": ((200, {"Content-Encoding": "Deflate"}, zlib.compress(GOOD)), None, 1),
-    "gzip-bomb": ((200, {"Content-Encoding": "gzip"}, gzip.compress(b" " * (1 << 28))), "bad_answer", 1),
+    "gzip-bomb": ((200, {"Content-Encoding": "gzip"}, gzip.compress(GOOD + b" " * (1 << 28))), "bad_answer", 1),
     "no-gzip": ((200, {"Content-Encoding": "gzip"}, GOOD), "bad_answer", 1), "brotli": ((200, {"Content-Encoding": "br"}, GOOD), "bad_answer", 1),
     "many-headers": (lambda out: out.write(HTTP + b"".join(b"X-%d: 1\r\n" % n for n in range(100_000)) + b"\r\n"), "no_answer", 2),
     "long-header": (lambda out: out.write(HTTP + b"X: " + b"x" * (1 << 20) + b"\r\n\r\n"), "no_answer", 2),

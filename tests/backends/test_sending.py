@@ -31,7 +31,7 @@ OWN = {
     "progressive": encoded(PLAIN, "JPEG", progressive=True), "padded": encoded(PLAIN, "JPEG") + b"\0" * 9,
 }  # fmt: skip
 OURS = {
-    "large": encoded(PLAIN.resize((600, 400)), "JPEG"), "clear": encoded(CLEAR, "PNG"), "palette": encoded(PLAIN.convert("P"), "PNG"), "clear-webp": encoded(CLEAR, "WEBP"),
+    "large": encoded(PLAIN.resize((600, 400)), "JPEG"), "clear": encoded(CLEAR, "PNG"), "clear-colour": encoded(PLAIN, "PNG", transparency=(1, 2, 3)), "palette": encoded(PLAIN.convert("P"), "PNG"), "clear-webp": encoded(CLEAR, "WEBP"),
     "turned": encoded(PLAIN, "JPEG", exif=turned()), "gif": encoded(PLAIN, "GIF"), "bmp": encoded(PLAIN, "BMP"), "cmyk": encoded(PLAIN.convert("CMYK"), "JPEG"),
     "film": encoded(PLAIN, "WEBP", save_all=True, append_images=[PLAIN.rotate(9)]), "deep": encoded(Image.new("I;16", (300, 200), 9), "PNG"),
 }  # fmt: skip
@@ -52,6 +52,7 @@ def test_any_other_goes_as_a_jpeg_of_what_we_see(name):
     one = photo(OURS[name])
     kind, data = one.sent(300)
     image = Image.open(io.BytesIO(data))
+    assert data != OURS[name]
     assert (kind, image.format, image.mode, image.size) == ("image/jpeg", "JPEG", "RGB", (300, 200))
     seen = np.asarray(one.pixels.resize((300, 200)), float)
     assert np.abs(np.asarray(image, float) - seen).mean() < 15
