@@ -9,7 +9,18 @@ from typing import Any
 from curate import models as clips
 from curate.backends import registry as backends
 from curate.backends.settings import Backend
-from curate.captions import candidates, consistency, describe, features, grounding, labels, pose, rank, regions
+from curate.captions import (
+    candidates,
+    consistency,
+    describe,
+    features,
+    grounding,
+    labels,
+    pose,
+    rank,
+    regions,
+    rewrite,
+)
 from curate.captions.contract import Kind
 from curate.captions.settings import Captioner
 from curate.weights import Model
@@ -24,6 +35,7 @@ KINDS: dict[str, Kind] = {
     "pose": pose.KIND,
     "rank": rank.KIND,
     "regions": regions.KIND,
+    "rewrite": rewrite.KIND,
 }
 AnyCaptioner = (
     candidates.Candidates
@@ -35,6 +47,7 @@ AnyCaptioner = (
     | pose.Pose
     | rank.Rank
     | regions.Regions
+    | rewrite.Rewrite
 )
 """Settings of any of them; a union."""
 
