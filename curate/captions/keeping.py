@@ -26,7 +26,7 @@ _PLACEHOLDER = re.compile(
     r"|\{[^{}\s]{0,40}\}|(?<![\d%\w])%(?:\d\$)?[sdif]\b|(?<!\w)[@#]\w{1,60}"
 )
 CAPITALS = 0.5
-"""Share of words with a capital from which on capitals say nothing."""
+"""Share of words after the first with a capital from which on capitals say nothing."""
 PREFIX = 5
 """Letters by which words of two texts are held to be the same (`harbour`, `harbours`)."""
 _LIGHT = frozenset(
@@ -129,8 +129,9 @@ def names(text: str) -> list[str]:
     """Words that are names by their capitals: inside a sentence, all in capitals (two letters and more), or with one inside (`iPhone`), or with
     letters and digits (`A320`)."""
     found = [(word[0], word.start()) for word in _WORD.finditer(text)]
-    lettered = [word for word, _ in found if word[0].isalpha()]
-    titled = sum(word[0].isupper() for word in lettered) > CAPITALS * max(len(lettered), 3)
+    # The first word has a capital anyway.
+    later = [word for word, _ in found if word[0].isalpha()][1:]
+    titled = sum(word[0].isupper() for word in later) > CAPITALS * max(len(later), 2)
     told = []
     for word, place in found:
         inner = any(letter.isupper() for letter in word[1:])
@@ -156,7 +157,7 @@ def lost_placeholders(source: str, made: str) -> list[str]:
 
 def has_words(text: str) -> bool:
     """Whether a text has words besides names, numbers and placeholders: what has none may be the same in another language."""
-    rest = _PLACEHOLDER.sub(" ", text)
+    rest = without_placeholders(text)
     told = set(names(rest))
     found = _WORD.findall(rest)
     return any(word[0].isalpha() and not word[0].isupper() and word not in told for word in found)
@@ -194,3 +195,8 @@ def new_share(made: str, *sources: str) -> float:
 def filled(prompt: str, **texts: str) -> str:
     """A prompt with each `{name}` as the text of that name. In one go, so that a text that says `{alt}` itself is not filled in again."""
     return re.sub(r"\{(\w+)\}", lambda place: texts.get(place[1], place[0]), prompt)
+
+
+def without_placeholders(text: str) -> str:
+    """A text without its placeholders, tags, addresses, @names and #tags."""
+    return _PLACEHOLDER.sub(" ", text)

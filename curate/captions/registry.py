@@ -10,44 +10,56 @@ from curate import models as clips
 from curate.backends import registry as backends
 from curate.backends.settings import Backend
 from curate.captions import (
+    agents,
     candidates,
     consistency,
     describe,
     features,
+    fuse,
     grounding,
     labels,
     pose,
     rank,
+    realign,
     regions,
     rewrite,
+    translate,
 )
 from curate.captions.contract import Kind
 from curate.captions.settings import Captioner
 from curate.weights import Model
 
 KINDS: dict[str, Kind] = {
+    "agents": agents.KIND,
     "candidates": candidates.KIND,
     "consistency": consistency.KIND,
     "describe": describe.KIND,
     "features": features.KIND,
+    "fuse": fuse.KIND,
     "grounding": grounding.KIND,
     "labels": labels.KIND,
     "pose": pose.KIND,
     "rank": rank.KIND,
+    "realign": realign.KIND,
     "regions": regions.KIND,
     "rewrite": rewrite.KIND,
+    "translate": translate.KIND,
 }
 AnyCaptioner = (
-    candidates.Candidates
+    agents.Agents
+    | candidates.Candidates
     | consistency.Consistency
     | describe.Describe
     | features.Features
+    | fuse.Fuse
     | grounding.Grounding
     | labels.Labels
     | pose.Pose
     | rank.Rank
+    | realign.Realign
     | regions.Regions
     | rewrite.Rewrite
+    | translate.Translate
 )
 """Settings of any of them; a union."""
 

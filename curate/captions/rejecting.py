@@ -20,7 +20,7 @@ LONGEST_RUN = 20
 _OPENINGS = re.compile(
     r"(?:(?:sure(?: thing)?|certainly|absolutely|of course|okay|ok)\s?[,!.:]\s*)?"
     r"(?:(?:here(?:'s|’s| is| are)|this is)\b[^:\n]{0,40}\b(?:caption|description|rewrit|re-?writ|revis|version|translation|sentence|answer|summary|text)[^:\n]{0,60}:\s*)?"
-    r"(?:[*_#]{0,3}\s?(?:(?:rewritten|revised|new|final|improved|fused)\s)?(?:caption|description|answer|rewritten|rewrite|output|summary|translation|revision)(?:\s\d{1,2})?[*_]{0,3}\s?:[*_]{0,3}\s*)?",
+    r"(?:[*_#]{0,3}\s?(?:(?:rewritten|revised|new|final|improved|fused)\s)?(?:caption|description|answer|rewritten|rewrite|output|summary|translation|revision|sentence)(?:\s\d{1,2})?[*_]{0,3}\s?:[*_]{0,3}\s*)?",
     re.IGNORECASE,
 )
 _DOES = (

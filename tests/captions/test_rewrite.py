@@ -9,7 +9,7 @@ from curate.backends.contract import Answer
 from curate.backends.settings import Llama
 from curate.captions import examples, keeping, rewrite
 from curate.captions.contract import REASON, Row
-from curate.captions.rejecting import reason
+from curate.captions.rejecting import reason, tidy
 from curate.settings import RecipeError
 from curate.store import Dataset
 from tests.captions.workdirs import captioned, own, task_of
@@ -176,10 +176,12 @@ def test_a_table_of_rewrites(small_workdir, tmp_path):
     }
     kept = [one for one in table.to_pylist() if one["state"] == "kept"]
     # Both answers are alike: one rewrite is left, and one is the same again.
-    assert kept and all(one["captions"] == [f"{texts[one['uid']]}, said otherwise"] for one in kept)
+    assert kept and all(
+        one["captions"] == [tidy(f"{' '.join(texts[one['uid']].split())}, said otherwise")] for one in kept
+    )
     assert all(one["rejections"] == ["same"] and one["requests"] == 2 for one in kept)
     dropped = {one["reason"] for one in table.to_pylist() if one["state"] == "dropped"}
-    assert dropped <= {"empty"}
+    assert dropped <= {"empty", "repeats_itself"}  # some alt texts are hostile
 
 
 def test_the_small_model_rewrites():
