@@ -63,7 +63,7 @@ class Cache:
         code = getattr(error, "sqlite_errorcode", 0)
         if not {code, code & 0xFF} & _DAMAGED:
             raise error
-        aside = f"{self._file}.damaged"
+        aside = f"{self._final}.damaged"
         print(
             f"curate: {self._final} is damaged ({error}); it is put aside as {aside}, and asked again", file=sys.stderr
         )
@@ -72,7 +72,11 @@ class Cache:
             with suppress(FileNotFoundError):
                 os.unlink(self._file + suffix)
         with suppress(FileNotFoundError):
-            os.replace(self._file, aside)
+            if self._remote:
+                os.unlink(self._file)
+                self._fs.mv(self._final, aside)
+            else:
+                os.replace(self._file, aside)
         self._base = _opened(self._file)
 
     def get(self, key: bytes) -> Answer | None:
@@ -104,8 +108,7 @@ class Cache:
 
     def forgive(self) -> None:
         """Forgets the failures: they are to be asked again."""
-        self._base.execute("DELETE FROM failures")
-        self._changed = True
+        self._changed |= self._base.execute("DELETE FROM failures").rowcount > 0
 
     def _mend(self, error: sqlite3.DatabaseError) -> None:
         self._base.close()

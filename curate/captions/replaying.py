@@ -33,9 +33,11 @@ def waiting(part: str, task: Task, first: bool) -> Iterator[tuple[bytes, Request
     captioner = registry.kind(task.settings).load(task.settings, task.device, task.plan.settings, *task.models)
     mark = backends.kind(task.backend).load(task.backend, task.device).mark
     told: set[bytes] = set()
-    with closing(Cache(task.answers, mark, part, failures=True)) as cache:
-        if first:
+    if first:
+        # Closed before anything is asked: on an object store the last to close is the one whose answers stay.
+        with closing(Cache(task.answers, mark, part, failures=True)) as cache:
             cache.forgive()
+    with closing(Cache(task.answers, mark, part, failures=True)) as cache:
         for row in rows_of(part, inputs_of(task, captioner.reads), task):
             talk = captioner.converse(row)
             answers: Sequence[Answer] | None = None

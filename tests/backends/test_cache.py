@@ -109,6 +109,7 @@ def test_on_an_object_store_answers_are_there_for_the_next_and_a_damaged_object_
         store.pipe_file(f"/answers-of-tests/m/{PART}.sqlite", b"no database" * 99)
         assert known(folder, range(300)) == []
         assert "is damaged" in capsys.readouterr().err
+        assert store.cat_file(f"/answers-of-tests/m/{PART}.sqlite.damaged").startswith(b"no database")
         fill(folder, range(10))
         assert known(folder, range(300)) == list(range(10))
     finally:
