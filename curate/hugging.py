@@ -66,6 +66,8 @@ def load(settings: Model, folder: Path, device: str) -> tuple["Towers", Any, "To
         ) from error
     import torch
 
+    from curate import packing
+
     kinds = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
     safe = {"local_files_only": True, "trust_remote_code": False}
     try:
@@ -77,7 +79,8 @@ def load(settings: Model, folder: Path, device: str) -> tuple["Towers", Any, "To
     except Exception as error:  # hostile files may raise anything
         raise ModelError(f"{folder} is not a model that transformers loads safely: {error}") from error
     context = int(model.config.text_config.max_position_embeddings)
-    return Towers(model.eval().to(device)), Preprocess(processor), Tokenizer(tokenizer, context)
+    packing.pack(model.eval().to(device), device)
+    return Towers(model), Preprocess(processor), Tokenizer(tokenizer, context)
 
 
 class Towers:

@@ -64,7 +64,7 @@ class Clip:
 
         with torch.inference_mode():
             found = [
-                _measured(self.model.encode_image(torch.stack(batch).to(self.device, self.input_dtype)))
+                _measured(self.model.encode_image(self._stacked(batch).to(self.device, self.input_dtype)))
                 for batch in _batches(pixels, self.batch_size)
             ]
         return self._joined(found)
@@ -89,6 +89,13 @@ class Clip:
         back[order.numpy()] = np.arange(len(order))
         units, lengths = self._joined(found)
         return units[back], lengths[back]
+
+    def _stacked(self, batch: list[Any]) -> Any:
+        """On a CPU with channels last: patches are cut out twice as fast so."""
+        import torch
+
+        layout = torch.channels_last if self.device == "cpu" else torch.contiguous_format
+        return torch.stack(batch).contiguous(memory_format=layout)
 
     def _joined(self, found: Sequence[Vectors]) -> Vectors:
         if not found:
@@ -146,6 +153,8 @@ def _of_open_clip(settings: Model, place: Located, target: str) -> Clip:
     import open_clip
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
+    from curate import packing
+
     model = quietly(
         open_clip.create_model, place.name, load_weights=False, precision=settings.precision, device=target,
         pretrained_text=False, force_preprocess_cfg=place.preprocessing, **place.overrides,
@@ -156,8 +165,9 @@ def _of_open_clip(settings: Model, place: Located, target: str) -> Clip:
         open_clip.load_checkpoint(model, str(place.weights), weights_only=True)
     except Exception as error:  # hostile bytes may raise anything
         raise ModelError(f"{place.weights} is not a checkpoint of {place.name} that loads safely: {error}") from error
+    packing.pack(model.eval(), target)
     preprocess = image_transform_v2(PreprocessCfg(**place.preprocessing), is_train=False)
-    return Clip(model.eval(), preprocess, tokenizer(place.name, place.merges), settings, target)
+    return Clip(model, preprocess, tokenizer(place.name, place.merges), settings, target)
 
 
 def identity(settings: Model) -> dict[str, Any]:
