@@ -55,10 +55,10 @@ class SelfAttention(nn.Module):
     ) -> tuple[torch.Tensor, None]:  # fmt: skip
         """`attn_mask`: added to the logits, float32, shape (length, length) or (n * heads, length, length)."""
         n, length, _ = query.shape
-        three = self.in_proj(query).view(n, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        q, k, v = self.in_proj(query).view(n, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         if attn_mask is not None and attn_mask.ndim == 3:
             attn_mask = attn_mask.view(n, self.heads, length, length)
-        mixed = nn.functional.scaled_dot_product_attention(*three.unbind(0), attn_mask=attn_mask)
+        mixed = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=attn_mask)
         return self.out_proj(mixed.transpose(1, 2).reshape(n, length, -1)), None
 
 

@@ -43,15 +43,13 @@ def pack(vectors: np.ndarray) -> pa.Array:
 def unpack(packed: pa.ChunkedArray | pa.Array) -> np.ndarray:
     """The vectors of `pack` as float32 of length 1, shape (n, width). A vector of zeros stays one."""
     chunks = packed.chunks if isinstance(packed, pa.ChunkedArray) else [packed]
-    return unit(np.concatenate([_halves(chunk) for chunk in chunks if len(chunk)] or [np.zeros((0, 1), np.float16)]))
+    halves = [_halves(chunk) for chunk in chunks if len(chunk)] or [np.zeros((0, 1), np.float16)]
+    return _to_unit(np.concatenate(halves, dtype=np.float32))
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Vectors, shape (n, width), as float32 of length 1. A vector of zeros stays one."""
-    found = vectors.astype(np.float32)
-    lengths = np.linalg.norm(found, axis=1, keepdims=True)
-    found /= np.where(lengths > 0, lengths, 1)
-    return found
+    return _to_unit(vectors.astype(np.float32))
 
 
 def centroids(vectors: np.ndarray, clusters: int, seed: int) -> np.ndarray:
@@ -99,6 +97,15 @@ def library() -> Any:
     except ImportError as error:
         raise ImportError("embeddings are compared with faiss: pip install 'curate-pairs[faiss-cpu]'") from error
     return faiss
+
+
+def _to_unit(found: np.ndarray) -> np.ndarray:
+    """The same array. A block at a time: a norm makes copies of what it is of, and k-means' sample is half a gigabyte."""
+    for start in range(0, len(found), _BLOCK):
+        block = found[start : start + _BLOCK]
+        lengths = np.linalg.norm(block, axis=1, keepdims=True)
+        block /= np.where(lengths > 0, lengths, 1)
+    return found
 
 
 def _halves(packed: pa.BinaryArray) -> np.ndarray:
