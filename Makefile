@@ -8,6 +8,8 @@ WORKDIR ?= workdirs/demo
 # How a stage is launched: the laptop's default, or e.g. LAUNCH="spark-submit" / LAUNCH="ray job submit --working-dir . -- python"
 LAUNCH ?= $(BIN)/python
 SET ?=
+# Processes that test; each may start Spark and Ray of its own, 3 GB of memory in all.
+WORKERS ?= 2
 WORDNET ?= /usr/share/wordnet
 STAGE = $(LAUNCH) jobs/$@.py --recipe $(RECIPE) --workdir $(WORKDIR) $(if $(REDO),--redo $(REDO)) $(SET)
 export NO_ALBUMENTATIONS_UPDATE := 1
@@ -76,7 +78,7 @@ metadata: $(VENV)/.dev ## build the English list and the nouns of ImageNet-21k t
 	$(BIN)/curate metadata imagenet21k --wordnet $(WORDNET) --out metadata
 
 test: java-check $(VENV)/.dev ## install what tests need, and run them
-	$(BIN)/python -m pytest -m "not long"
+	$(BIN)/python -m pytest -m "not long" -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 test-long: java-check $(VENV)/.dev ## the tests that take minutes
 	$(BIN)/python -m pytest -m long --timeout 1800

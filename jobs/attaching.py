@@ -51,12 +51,16 @@ class Engines:
 
     @contextmanager
     def same_actors(self) -> Iterator[None]:
-        """Inside, `ray_map` goes on with the actors of the call before, so that many short steps load a library and a model once."""
-        self._actors = Actors()
+        """Inside, `ray_map` goes on with the actors of the call before, so that many short steps load a library and a model once.
+
+        Inside another one, with those of the outer one.
+        """
+        before = self._actors
+        self._actors = before or Actors()
         try:
             yield
         finally:
-            self._actors = None
+            self._actors = before
 
     def actors(self) -> Actors:
         """Those that a call of `ray_map` is to use: of the call before, inside `same_actors`."""

@@ -28,10 +28,11 @@ SETS: dict[str, tuple[str, samples.Members]] = {
 
 
 def run(run: engine.Run) -> None:
-    for kind in SETS:
-        if kind == "curated" or run.recipe.balance.baseline_fraction > 0:
-            make_set(run, kind)
-    reinforce.run(run)
+    with run.engines.same_actors():
+        for kind in SETS:
+            if kind == "curated" or run.recipe.balance.baseline_fraction > 0:
+                make_set(run, kind)
+        reinforce.run(run)
 
 
 def make_set(run: engine.Run, kind: str) -> None:

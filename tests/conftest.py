@@ -12,13 +12,22 @@ import pytest
 
 pytest_plugins = ("tests.hostile_web", "tests.raw_web", "tests.small_coca", "tests.small_model", "tests.small_workdir")
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# Two workers share two cores, and threads of models as small as here wait for each other longer than they compute.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 if "CURATE_CACHE" not in os.environ:
     # Indexes of the tests' lists stay out of the user's cache, and are shared by everything that a test starts.
     os.environ["CURATE_CACHE"] = tempfile.mkdtemp(prefix="curate-indexes-")
     atexit.register(shutil.rmtree, os.environ["CURATE_CACHE"], ignore_errors=True)
+
+if "SPARK_CONF_DIR" not in os.environ:
+    # What compiles best and collects with many threads pays after minutes; a session of the tests has seconds.
+    os.environ["SPARK_CONF_DIR"] = tempfile.mkdtemp(prefix="curate-spark-")
+    atexit.register(shutil.rmtree, os.environ["SPARK_CONF_DIR"], ignore_errors=True)
+    Path(os.environ["SPARK_CONF_DIR"], "spark-defaults.conf").write_text(
+        "spark.driver.defaultJavaOptions -XX:TieredStopAtLevel=1 -XX:+UseSerialGC\n"
+    )
 
 ROOT = Path(__file__).resolve().parent.parent
 BRIEF = ("train.samples_seen=512", "train.warmup=1", "train.seeds=[0]", "evaluate.bootstrap=50")
@@ -38,6 +47,21 @@ def contents(workdir: Path) -> dict[str, bytes]:
     return {str(f.relative_to(workdir)): f.read_bytes() for f in files}
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Files stay whole, in one worker of several (`--dist loadgroup`); all that looks at the demo's run is in one too.
+
+    What starts the demo or engines comes first, so that no worker is left alone with it at the end.
+    """
+    fixtures = {}
+    for item in items:
+        fixtures.setdefault(item.path, set()).update(item.fixturenames)
+    groups = {path: "demo" if "demo_workdir" in known else str(path) for path, known in fixtures.items()}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(groups[item.path]))
+    items.sort(key=lambda item: (groups[item.path] != "demo", "engines" not in fixtures[item.path]))
+
+
 @pytest.fixture(autouse=True)
 def strangers():
     """No test knows the hosts of the one before, which have the same names."""
@@ -54,6 +78,13 @@ def engines():
     shared = Engines()
     yield shared
     shared.stop()
+
+
+@pytest.fixture(scope="module")
+def same_actors(engines):
+    """Ray's actors of one file go on from test to test, with the libraries that they have loaded."""
+    with engines.same_actors():
+        yield
 
 
 @pytest.fixture(scope="session")

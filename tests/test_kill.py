@@ -2,15 +2,13 @@
 
 import os
 import random
+import shutil
 import signal
 import time
 
 import pytest
 
 from tests.conftest import contents, demo
-
-FIRST_SIGNS = ("pairs/_plan.json", "duplicates/_plan.json")
-"""Files whose appearance says that a stage is at work."""
 
 
 def kill(run):
@@ -27,25 +25,35 @@ def wait_for(path, run, seconds=180):
     return path.exists()
 
 
+def interrupt(workdir, stages, sign, chance):
+    """Starts stages and kills them soon after a file has appeared, which says that the first of them is at work."""
+    run = demo(workdir, "--stages", stages)
+    assert wait_for(workdir / sign, run), run.communicate()[0]
+    time.sleep(chance.uniform(0, 1.0))
+    kill(run)
+
+
 @pytest.mark.timeout(900)
-def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(demo_workdir, tmp_path):
+@pytest.mark.parametrize(
+    ("stages", "sign", "before"),
+    [
+        ("extract", "pairs/_plan.json", ()),
+        ("dedup..shard", "duplicates/_plan.json", ("pairs", "counts", "matches", "balanced", "images", "scores")),
+    ],
+)
+def test_a_run_that_is_killed_ends_in_the_same_bytes(demo_workdir, tmp_path, stages, sign, before):
     workdir = tmp_path / "killed"
-    chance = random.Random(5)
-    for sign in FIRST_SIGNS:
-        run = demo(workdir, "--stages", "extract..shard")
-        assert wait_for(workdir / sign, run), run.communicate()[0]
-        time.sleep(chance.uniform(0, 1.0))
-        kill(run)
-    run = demo(workdir, "--stages", "extract..shard")
-    output, _ = run.communicate(timeout=600)
+    for name in before:
+        shutil.copytree(demo_workdir / name, workdir / name)
+    interrupt(workdir, stages, sign, random.Random(5))
+    output, _ = (run := demo(workdir, "--stages", stages)).communicate(timeout=600)
     assert run.returncode == 0, output[-3000:]
-    killed = contents(workdir)
-    whole = {
-        name: data
-        for name, data in contents(demo_workdir).items()
-        if name.split("/")[0] not in ("runs", "evaluations", "report")
-    }
-    assert sorted(killed) == sorted(whole)
+    made = {sign.split("/")[0]} if stages == "extract" else {"duplicates", "selection", "shards", "shards-raw"}
+    killed, whole = (
+        {name: data for name, data in contents(of).items() if name.split("/")[0] in made}
+        for of in (workdir, demo_workdir)
+    )
+    assert {name.split("/")[0] for name in killed} == made and sorted(killed) == sorted(whole)
     assert [name for name in whole if killed[name] != whole[name]] == []
 
 

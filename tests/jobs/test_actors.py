@@ -17,6 +17,8 @@ def test_actors_go_on_from_call_to_call_where_they_are_asked_to(engines):
 
     with engines.same_actors():
         first = pids()
+        with engines.same_actors():
+            assert pids() == first
         assert pids() == first and first <= pids(workers=2)
         # Another function is another function, though its actor is the one before.
         assert engine.ray_map(engines, lambda item: [item + "!", os.getpid()], ["a"]) == [["a!", *first]]

@@ -5,10 +5,13 @@ import gzip
 import json
 import random
 import sys
+from pathlib import Path
 from subprocess import run
 
 import pytest
+from typer.testing import CliRunner
 
+from curate.cli import app
 from curate.concepts import entries
 from curate.concepts.building import files, wikipedia
 from curate.concepts.building.assembling import BuildError
@@ -105,18 +108,18 @@ def test_page_views_that_break_off_are_counted_alike_and_said(tmp_path, engines)
     assert here[1]["cut_off"] == 1 and here[1]["malformed"] == 2 and here[1]["counted"] > 40_000
 
 
-def test_the_command_builds_one_list_on_either_engine(dump, tmp_path):
+def test_the_command_builds_one_list_on_either_engine(dump, tmp_path, engines):
+    engines.spark()  # The script takes the session that it finds.
     views = tmp_path / "pageviews-20180419-000000.gz"
     views.write_bytes(gzip.compress(b"en New_York 90 0\nen Talk:x 90 0\nen.m New_York 10 0\nen Rare 3 0\n"))
     common = ["--language", "en", "--preset", "metaclip2", "--bigram-pmi", "3", "--title-views", "60"]
     common += ["--wikipedia", f"{dump}/many.xml.bz2", "--pageviews", str(views)]
-    for command in (["-m", "curate.cli", "metadata", "build"], ["jobs/build_metadata.py"]):
-        out = tmp_path / command[-1].replace("/", "-")
-        done = run([sys.executable, *command, *common, "--out", str(out)], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-    here, there = (
-        sorted(path for path in tmp_path.glob(f"{name}/en/*")) for name in ("build", "jobs-build_metadata.py")
-    )
+    said = CliRunner().invoke(app, ["metadata", "build", *common, "--out", str(tmp_path / "build")])
+    assert said.exit_code == 0, said.output
+    with pytest.raises(SystemExit) as end:
+        build_metadata.main([*common, "--out", str(tmp_path / "script")])
+    assert not end.value.code and engines.spark().range(1).count() == 1, "a session that was found goes on"
+    here, there = (sorted(tmp_path.glob(f"{name}/en/*")) for name in ("build", "script"))
     assert [file.read_bytes() for file in here] == [file.read_bytes() for file in there] and len(here) == 2
     table = entries.load(str(tmp_path / "build"), "en")
     assert set(table["source"].to_pylist()) == {"wikipedia-words", "wikipedia-pairs", "wikipedia-titles", "numbers"}
@@ -135,6 +138,12 @@ def test_bytes_that_are_no_text_are_read_alike_on_either_engine(tmp_path, engine
     assert [text for text, _, _ in here[0]["wikipedia-titles"]] == ["Caf\ufffd x", "Café"]  # 76 % of three titles
 
 
+def test_the_script_runs_as_it_stands(tmp_path):
+    script = Path(build_metadata.__file__)
+    done = run([sys.executable, str(script), "--help"], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0 and "--bigram-pmi" in done.stdout, done.stderr
+
+
 def test_several_languages_each_take_their_own_files(tmp_path):
     for language, text in (("de", "ein Haus und ein Hund"), ("fr", "une maison et un chien")):
         (tmp_path / f"{language}wiki.xml").write_text(dumps.document([dumps.page(1, "T", text)] * 3, language))
@@ -148,9 +157,8 @@ def test_several_languages_each_take_their_own_files(tmp_path):
         "--wikipedia",
         f"{tmp_path}/{{lang}}wiki.xml",
     ]
-    done = run([sys.executable, "-m", "curate.cli", "metadata", "build", *arguments, "--out", str(tmp_path / "lists")],
-               capture_output=True, text=True, check=False)  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    done = CliRunner().invoke(app, ["metadata", "build", *arguments, "--out", str(tmp_path / "lists")])
+    assert done.exit_code == 0, done.output
     assert entries.languages(str(tmp_path / "lists")) == ["de", "fr"]
     assert entries.load(str(tmp_path / "lists"), "fr")["text"].to_pylist()[:3] == ["chien", "et", "maison"]
 

@@ -28,6 +28,8 @@ from tests.scores.test_vlm import endpoint, says
 from tests.scores.test_watermark import network
 from tests.small_model import hyperbolic
 
+pytestmark = pytest.mark.usefixtures("same_actors")
+
 POOL = ROOT / "demo" / "pool"
 PARTS, IMAGES, WIDTH = 2, 40, 128
 """Width: of the teacher's embeddings."""

@@ -19,6 +19,8 @@ from curate.weights import ModelError
 from jobs import deriving, engine, score
 from tests.small_model import drawn
 
+pytestmark = pytest.mark.usefixtures("same_actors")
+
 PARTS = 2
 
 

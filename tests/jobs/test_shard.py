@@ -14,6 +14,8 @@ from curate.training.shards import read_shard
 from jobs import engine, shard
 from tests.small_captions import write_seen
 
+pytestmark = pytest.mark.usefixtures("same_actors")
+
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory, small_workdir, small_recipe, engines):
