@@ -16,7 +16,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo extract match balance download score dedup recaption select shard train evaluate report run web teacher metadata test test-long lint bench-match bench-worldwide bench-extract bench-download bench-select bench-dedup bench-score bench-captions lowest clean
+.PHONY: help install demo extract match balance download score dedup recaption select shard train evaluate report run web teacher captioner metadata test test-long lint bench-match bench-worldwide bench-extract bench-download bench-select bench-dedup bench-score bench-captions lowest clean
 
 help: ## list the targets in the order of the road
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -72,6 +72,9 @@ web: $(VENV)/.all ## serve the bundled pool's images on loopback, for single sta
 teacher: $(VENV)/.all ## train the demo's scoring model again and write its card
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[teacher]'
 	$(BIN)/python demo/make_teacher.py
+
+captioner: $(VENV)/.all ## train the demo's captioner, a small CoCa, again and write its card
+	$(BIN)/python demo/make_captioner.py
 
 metadata: $(VENV)/.dev ## build the English list and the nouns of ImageNet-21k that ship again (WORDNET=folder); ids stay
 	$(BIN)/curate metadata build --wordnet $(WORDNET) --words 100000 --out metadata

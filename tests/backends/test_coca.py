@@ -14,6 +14,7 @@ from curate.backends import coca, decoding
 from curate.backends.contract import Photo, Request, Sampling
 from curate.backends.settings import CoCa
 from curate.weights import ModelError
+from tests.conftest import ROOT
 from tests.small_model import COLOURS, SHAPES, drawn
 
 
@@ -214,6 +215,20 @@ def test_images_that_are_none_and_requests_without_one_fail_alone(captioner):
     assert [answer.status for answer in answers] == ["undecodable", None, "rejected"]
     assert answers[1] == captioner.answers([good])[0]
     assert [a.status for a in captioner.answers([Request("", photo=broken)])] == ["undecodable"]
+
+
+def test_the_demos_captioner_names_what_it_was_trained_on():
+    """The checkpoint that ships, on pictures of the pool whose labels it knows."""
+    known = {"emoji.example/noto/1f3a9": "top hat", "emoji.example/noto/1f4bb": "laptop", "emoji.example/noto/1f407": "rabbit",
+             "stamps.example/img/food/vegetables/broccoli": "broccoli", "emoji.example/noto/1f955": "carrot",
+             "emoji.example/noto/1f1ef-1f1f5": "japan"}  # fmt: skip
+    requests = []
+    for name in known:
+        data = (ROOT / "demo" / "pool" / "www" / f"{name}.png").read_bytes()
+        requests.append(Request("", photo=Photo(data, hashlib.sha256(data).hexdigest())))
+    answers = coca.load(CoCa(model=f"local-dir:{ROOT / 'demo' / 'captioner'}"), "cpu").answers(requests)
+    named = [word in answer.text.lower() for word, answer in zip(known.values(), answers, strict=True)]
+    assert sum(named) >= 4 and all(answer.finish == "stop" for answer in answers)
 
 
 def test_the_identity_is_the_models_and_not_the_folders(small_coca, settings, tmp_path):
