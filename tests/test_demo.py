@@ -4,12 +4,15 @@ import json
 import os
 import subprocess
 import sys
-import time
+
+import pytest
 
 from curate import recipe, schema
 from curate.store import Dataset
 from tests.conftest import ROOT, contents, demo
 
+pytestmark = pytest.mark.timeout(1200)
+"""The first of them makes the run that all look at."""
 DATASETS = ("pairs", "matches", "balanced", "images", "scores/clip", "duplicates", "selection", "shards", "shards-raw")
 
 
@@ -83,12 +86,13 @@ def test_no_training_saw_the_evaluation_images(demo_workdir):
 
 
 def test_a_second_run_finishes_in_seconds_and_says_what_it_skipped(demo_workdir):
-    before = contents(demo_workdir)
-    start = time.monotonic()
+    before, start = contents(demo_workdir), os.times()
     run = demo(demo_workdir)
-    output, _ = run.communicate(timeout=300)
+    output, _ = run.communicate(timeout=600)
+    end = os.times()
     assert run.returncode == 0, output
-    assert time.monotonic() - start < 60
+    # Of a processor: how long that takes is a matter of what else this machine does.
+    assert end.children_user + end.children_system - start.children_user - start.children_system < 30
     for name in DATASETS:
         assert any(line.startswith(name) and "skipped" in line for line in output.splitlines()), name
     assert contents(demo_workdir) == before
@@ -96,7 +100,7 @@ def test_a_second_run_finishes_in_seconds_and_says_what_it_skipped(demo_workdir)
 
 def test_changed_settings_are_refused_and_redo_replaces(demo_workdir, tmp_path):
     run = demo(demo_workdir, "--stages", "balance", "balance.t=21")
-    output, _ = run.communicate(timeout=120)
+    output, _ = run.communicate(timeout=600)
     assert run.returncode == 2
     assert "t was" in output and "is now 21" in output and "--redo balance" in output
     assert "Traceback" not in output

@@ -17,7 +17,7 @@ def kill(run):
     run.communicate()
 
 
-def wait_for(path, run, seconds=180):
+def wait_for(path, run, seconds=600):
     """Until the file is there; False when the run ended before."""
     end = time.monotonic() + seconds
     while not path.exists() and run.poll() is None and time.monotonic() < end:

@@ -122,7 +122,7 @@ def test_torchrun_starts_the_job_file_as_it_stands(workdir, settings, tmp_path):
     few = settings | {"samples_seen": 64}
     run_here(workdir, few | {"sets": ["raw"]})  # so that every process must learn that there is nothing to do for it
     process = start(workdir, few, tmp_path, *launcher)
-    assert process.wait(timeout=200) == 0
+    assert process.wait(timeout=500) == 0
     assert {path.name for path in (workdir / "runs").iterdir()} == {"raw-0", "curated-0"}
     assert Dataset(str(workdir), "runs/raw-0").require().plan.stage == "train"
 
