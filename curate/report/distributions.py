@@ -1,5 +1,6 @@
 """How the values of one column are spread: bins of numbers, counts of truth values, the most frequent words."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -96,12 +97,15 @@ def _numbers(values: np.ndarray, layers: np.ndarray, whole: bool, rules: Sequenc
 
 
 def _range(values: np.ndarray, limits: Sequence[float], whole: bool) -> tuple[float, float, int]:
-    """From the lowest to the highest value but for EDGE, with the thresholds inside, and the number of bins; whole numbers that are no
-    more than BINS have one each."""
+    """From the lowest to the highest value but for EDGE, with the thresholds inside, and the number of bins; as many whole numbers go into
+    each bin, one where they are few."""
     low, high = min(float(values.min()), *limits, np.inf), max(float(values.max()), *limits, -np.inf)
-    if whole and high - low < BINS:
-        low, high = float(np.floor(low)) - 0.5, float(np.ceil(high)) + 0.5
-        return low, high, round(high - low)
-    low, high = np.quantile(values, [EDGE, 1 - EDGE], method="lower")
-    low, high = min(float(low), *limits, np.inf), max(float(high), *limits, -np.inf)
+    if not whole or high - low >= BINS:
+        low, high = np.quantile(values, [EDGE, 1 - EDGE], method="lower")
+        low, high = min(float(low), *limits, np.inf), max(float(high), *limits, -np.inf)
+    if whole:
+        low, high = float(np.floor(low)), float(np.ceil(high))
+        width = max(1, math.ceil((high - low + 1) / BINS))
+        bins = math.ceil((high - low + 1) / width)
+        return low - 0.5, low - 0.5 + bins * width, bins
     return (low, high, BINS) if high > low else (low - 0.5, high + 0.5, BINS)
