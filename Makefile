@@ -81,7 +81,7 @@ metadata: $(VENV)/.dev ## build the English list and the nouns of ImageNet-21k t
 	$(BIN)/curate metadata imagenet21k --wordnet $(WORDNET) --out metadata
 
 test: java-check $(VENV)/.dev ## install what tests need, and run them
-	$(BIN)/python -m pytest -m "not long" -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not long" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-long: java-check $(VENV)/.dev ## the tests that take minutes
 	$(BIN)/python -m pytest -m long --timeout 1800

@@ -47,19 +47,15 @@ def contents(workdir: Path) -> dict[str, bytes]:
     return {str(f.relative_to(workdir)): f.read_bytes() for f in files}
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Files stay whole, in one worker of several (`--dist loadgroup`); all that looks at the demo's run is in one too.
+    """What makes the demo's run or starts engines comes first, so that no process is left alone with it at the end.
 
-    What starts the demo or engines comes first, so that no worker is left alone with it at the end.
+    Files stay whole (`--dist loadfile`): what they share is made once, and all quick tests of the demo's run are in one.
     """
     fixtures = {}
     for item in items:
         fixtures.setdefault(item.path, set()).update(item.fixturenames)
-    groups = {path: "demo" if "demo_workdir" in known else str(path) for path, known in fixtures.items()}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(groups[item.path]))
-    items.sort(key=lambda item: (groups[item.path] != "demo", "engines" not in fixtures[item.path]))
+    items.sort(key=lambda item: ("demo_workdir" not in fixtures[item.path], "engines" not in fixtures[item.path]))
 
 
 @pytest.fixture(autouse=True)

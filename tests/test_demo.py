@@ -2,14 +2,18 @@
 
 import json
 import os
+import random
+import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
 from curate import recipe, schema
 from curate.store import Dataset
 from tests.conftest import ROOT, contents, demo
+from tests.killing import kill, wait_for
 
 pytestmark = pytest.mark.timeout(1200)
 """The first of them makes the run that all look at."""
@@ -142,3 +146,34 @@ def test_a_dry_run_says_of_every_stage_what_is_there(demo_workdir, tmp_path):
         said = CliRunner().invoke(app, ["run", "--dry-run", "-w", str(workdir)]).output.splitlines()
         assert list(dict.fromkeys(line.split()[0] for line in said)) == list(recipe.STAGES)
         assert all(state in line[33:40] for line in said)
+
+
+def interrupt(workdir, stages, sign, chance):
+    """Starts stages and kills them soon after a file has appeared, which says that the first of them is at work."""
+    run = demo(workdir, "--stages", stages)
+    assert wait_for(workdir / sign, run), run.communicate()[0]
+    time.sleep(chance.uniform(0, 1.0))
+    kill(run)
+
+
+@pytest.mark.parametrize(
+    ("stages", "sign", "before"),
+    [
+        ("extract", "pairs/_plan.json", ()),
+        ("dedup..shard", "duplicates/_plan.json", ("pairs", "counts", "matches", "balanced", "images", "scores")),
+    ],
+)
+def test_a_run_that_is_killed_ends_in_the_same_bytes(demo_workdir, tmp_path, stages, sign, before):
+    workdir = tmp_path / "killed"
+    for name in before:
+        shutil.copytree(demo_workdir / name, workdir / name)
+    interrupt(workdir, stages, sign, random.Random(5))
+    output, _ = (run := demo(workdir, "--stages", stages)).communicate(timeout=600)
+    assert run.returncode == 0, output[-3000:]
+    made = {sign.split("/")[0]} if stages == "extract" else {"duplicates", "selection", "shards", "shards-raw"}
+    killed, whole = (
+        {name: data for name, data in contents(of).items() if name.split("/")[0] in made}
+        for of in (workdir, demo_workdir)
+    )
+    assert {name.split("/")[0] for name in killed} == made and sorted(killed) == sorted(whole)
+    assert [name for name in whole if killed[name] != whole[name]] == []

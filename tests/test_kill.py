@@ -1,60 +1,12 @@
-"""Killed at any stage and started again, the road ends in the same bytes."""
+"""Killed at any stage and started again, the road ends in the same bytes. Two stages of it are killed in `test_demo`."""
 
-import os
 import random
-import shutil
-import signal
 import time
 
 import pytest
 
 from tests.conftest import contents, demo
-
-
-def kill(run):
-    """SIGKILL for a run and everything that it started in its session."""
-    os.killpg(run.pid, signal.SIGKILL)
-    run.communicate()
-
-
-def wait_for(path, run, seconds=600):
-    """Until the file is there; False when the run ended before."""
-    end = time.monotonic() + seconds
-    while not path.exists() and run.poll() is None and time.monotonic() < end:
-        time.sleep(0.02)
-    return path.exists()
-
-
-def interrupt(workdir, stages, sign, chance):
-    """Starts stages and kills them soon after a file has appeared, which says that the first of them is at work."""
-    run = demo(workdir, "--stages", stages)
-    assert wait_for(workdir / sign, run), run.communicate()[0]
-    time.sleep(chance.uniform(0, 1.0))
-    kill(run)
-
-
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize(
-    ("stages", "sign", "before"),
-    [
-        ("extract", "pairs/_plan.json", ()),
-        ("dedup..shard", "duplicates/_plan.json", ("pairs", "counts", "matches", "balanced", "images", "scores")),
-    ],
-)
-def test_a_run_that_is_killed_ends_in_the_same_bytes(demo_workdir, tmp_path, stages, sign, before):
-    workdir = tmp_path / "killed"
-    for name in before:
-        shutil.copytree(demo_workdir / name, workdir / name)
-    interrupt(workdir, stages, sign, random.Random(5))
-    output, _ = (run := demo(workdir, "--stages", stages)).communicate(timeout=600)
-    assert run.returncode == 0, output[-3000:]
-    made = {sign.split("/")[0]} if stages == "extract" else {"duplicates", "selection", "shards", "shards-raw"}
-    killed, whole = (
-        {name: data for name, data in contents(of).items() if name.split("/")[0] in made}
-        for of in (workdir, demo_workdir)
-    )
-    assert {name.split("/")[0] for name in killed} == made and sorted(killed) == sorted(whole)
-    assert [name for name in whole if killed[name] != whole[name]] == []
+from tests.killing import kill, wait_for
 
 
 @pytest.mark.long

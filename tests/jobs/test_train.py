@@ -130,5 +130,5 @@ def test_torchrun_starts_the_job_file_as_it_stands(workdir, settings, tmp_path):
 def test_a_training_that_fails_says_which(workdir, settings, capfd):
     (workdir / "shards-raw" / "00001.tar").write_bytes(b"")
     with pytest.raises(TrainingError, match="runs/raw-0 ended with status"):
-        run(workdir, settings)
+        run(workdir, settings | {"sets": ["raw"]})
     assert "00001" in capfd.readouterr().err
