@@ -118,7 +118,7 @@ def ours(folder: Path) -> None:
     plan = Plan(dataset=target.name, stage="score", settings=registry.identity(model), inputs={}, parts=(part_name(0),))
     target.begin(plan)
     task = passing.Task(model, target, plan)
-    passing.score_part(part_name(0), images=images, tasks=[task], device="cpu", threads=2)
+    passing.score_part(part_name(0), images=images, tasks=[task], device="cpu", threads=2, max_pixels=50_000_000)
 
 
 def plain(folder: Path) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from curate import CurateError, __version__, recipe
-from curate.commands import counts, explain, filter_network, metadata, plan, retry
+from curate.commands import counts, explain, filter_network, grammar_head, metadata, plan, retry
 from curate.commands.options import Overrides, RecipeOption, WorkdirOption
 from curate.hints import nearest
 from curate.recipe import RecipeError
@@ -25,6 +25,7 @@ app.add_typer(plan.app, name="plan")
 app.command()(explain.explain)
 app.command()(retry.retry)
 app.command()(filter_network.filter_network)
+app.command()(grammar_head.grammar_head)
 
 
 @app.command()

@@ -25,7 +25,7 @@ def make(run: engine.Run, settings: OfPool, images: Dataset, finish: Callable[[]
     """Makes the table of one scorer of embeddings, once its model's table is there; `finish` as in `engine.Run.make`."""
     score, scores = run.recipe.score, run.dataset(f"scores/{settings.model}")
     kind, model = registry.kind(settings), score.model_of(settings)
-    found = targets(settings, run.recipe.evaluate.sets)
+    found = targets(settings, run.recipe.evaluate.sets, run.recipe.download.max_pixels)
     mark = {"target": found.fingerprint} if found.fingerprint else {}
     cosine = getattr(settings, "cosine", None)
     beside = run.dataset(f"scores/{cosine}") if cosine else None
@@ -59,8 +59,8 @@ def make(run: engine.Run, settings: OfPool, images: Dataset, finish: Callable[[]
     run.make(plan, launch, finish)
 
 
-def targets(settings: OfPool, known: Sequence[EvaluationSet]) -> Targets:
-    """What the scorer measures against, from the recipe's names."""
+def targets(settings: OfPool, known: Sequence[EvaluationSet], max_pixels: int) -> Targets:
+    """What the scorer measures against, from the recipe's names; `max_pixels`: of an image of it."""
     by_name = {one.name: one for one in known}
     if classes := getattr(settings, "classes", None):
         sheet = sets.read(by_name[classes])
@@ -76,7 +76,7 @@ def targets(settings: OfPool, known: Sequence[EvaluationSet]) -> Targets:
         files = [f"{sheet.settings.images.rstrip('/')}/{path}" for path in sheet.paths]
     else:
         files = images_in(target)
-    return Targets(images=tuple(files), fingerprint=sets.mark([_print(file) for file in files]))
+    return Targets(images=tuple(files), fingerprint=sets.mark([_print(file) for file in files]), max_pixels=max_pixels)
 
 
 def images_in(folder: str) -> list[str]:

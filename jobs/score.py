@@ -79,7 +79,12 @@ def make(run: engine.Run, tasks: Sequence[Task]) -> None:
     def passed() -> list[dict[str, Part]]:
         gpus = gpus_each(run.engines, settings.device, unfinished)
         function = partial(
-            passing.score_part, images=images, tasks=unfinished, device=settings.device, threads=settings.threads
+            passing.score_part,
+            images=images,
+            tasks=unfinished,
+            device=settings.device,
+            threads=settings.threads,
+            max_pixels=run.recipe.download.max_pixels,
         )
         names = sorted({part for lacking in missing.values() for part in lacking})
         answers = engine.ray_map(run.engines, function, names, workers=settings.workers, gpus=gpus)

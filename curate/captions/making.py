@@ -152,7 +152,7 @@ def computed(part: str, inputs: Inputs, captioner: Computing, task: Task, pixels
     """Yields the table of each row group."""
     known = task.target.schema
     desk = passing.Desk(captioner, pixels, known)
-    pictures = passing.Pictures(images_of(task.images, part)) if pixels else None
+    pictures = passing.Pictures(images_of(task.images, part), task.max_pixels) if pixels else None
     with ThreadPoolExecutor(task.threads, "see") as pool:
         for tables in parts.zipped(part, inputs):
             entered = entering(tables, task.settings, task.seed)

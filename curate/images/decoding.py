@@ -21,6 +21,8 @@ _SVG = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>|<!--.*?-->|<!DOCTYPE\s+
 """The beginning of an SVG: an XML prologue may stand before it."""
 
 
+MAX_PIXELS = 50_000_000
+"""Of an image, where nobody says otherwise; `download.max_pixels` of a recipe begins with it."""
 MAX_SCANS = 100
 """Of a JPEG. Each goes over all its pixels, in 17 ms at 50 million, and 75 bytes are one: 20 MB of them would take a processor an
 hour. Progressive files of the web have 10 or so; libtiff's limit for JPEG in TIFF is the same."""
@@ -73,7 +75,7 @@ def _scans(data: bytes) -> int:
     return scans
 
 
-def decode(data: bytes, max_pixels: int = 50_000_000) -> Image.Image:
+def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """The first frame as RGB, transparency laid on white (black would turn line art into darkness).
 
     Raises ImageError with the statuses of `open_image`, and truncated.

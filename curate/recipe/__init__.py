@@ -7,7 +7,7 @@ out; they are not part of a dataset's identity.
 
 from curate.recipe.choosing import Branch, Dedup, Rule, Select, Shard, Value
 from curate.recipe.images import Download
-from curate.recipe.networks import FilterNetwork, FineTune, Trusted
+from curate.recipe.networks import FilterNetwork, FineTune, GrammarHead, Trusted
 from curate.recipe.pools import Extract, Labels, Pmc, Source, Table
 from curate.recipe.proving import Evaluate, EvaluationSet, Report, Train
 from curate.recipe.reading import build, load
@@ -31,6 +31,7 @@ __all__ = [
     "Extract",
     "FilterNetwork",
     "FineTune",
+    "GrammarHead",
     "Labels",
     "Limit",
     "Match",

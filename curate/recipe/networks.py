@@ -1,11 +1,11 @@
-"""Networks that are trained to filter with: on what, and how."""
+"""Networks that are trained to filter and to rank with: on what, and how."""
 
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
 from curate.recipe.proving import Train
-from curate.settings import Count, Limit, Name, Positive, Settings
+from curate.settings import Count, Limit, Name, Positive, Settings, Share
 
 Places = Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
 OF_COMPARISONS = ("seeds", "sets", "online_balance", "together")
@@ -78,3 +78,33 @@ class FilterNetwork(Settings, frozen=True, kw_only=True):
         return msgspec.structs.replace(
             self.train, **{name: value for name, value in changed.items() if value is not None}
         )
+
+
+class GrammarHead(Settings, frozen=True, kw_only=True):
+    """A head that tells texts from corruptions of them, trained by `curate grammar-head` for the scorer `grammar`."""
+
+    # Where the texts are kept: what is in them stands among the inputs.
+    runtime: ClassVar[tuple[str, ...]] = ("texts",)
+
+    model: Name | None = None
+    """Of score.models, the one whose text embeddings the head takes."""
+    texts: str | None = None
+    """Good sentences: a file with one a line (.txt, .txt.gz), a Parquet file, or a dataset of the workdir (`captions/describe`)."""
+    column: str = "text"
+    """Of a Parquet file or dataset: texts, or lists of them (`captions`)."""
+    where: dict[str, str | tuple[str, ...]] = {}
+    """Rows with these values alone, by column (`{lang: [en]}`)."""
+    most: Count = 50_000
+    """Texts that are taken, drawn by hash. At the width of ViT-B/32 they and their corruptions need 6 KB each."""
+    min_words: Annotated[int, msgspec.Meta(ge=2)] = 3
+    """Shorter texts are left out: of two words every order is a caption."""
+    held_out: Share = 0.2
+    """Share of the texts that the head is measured on, and learns nothing from."""
+    draws: Count = 5
+    """Corruptions of each text to learn from, each one of five."""
+    hidden: Count = 256
+    """Width between the two layers."""
+    epochs: Count = 12
+    learning_rate: Positive = 1e-3
+    weight_decay: Annotated[float, msgspec.Meta(ge=0)] = 0.1
+    batch_size: Count = 128

@@ -2,7 +2,7 @@
 
 from curate.recipe.choosing import Dedup, Select, Shard
 from curate.recipe.images import Download
-from curate.recipe.networks import FilterNetwork
+from curate.recipe.networks import FilterNetwork, GrammarHead
 from curate.recipe.pools import Extract
 from curate.recipe.proving import Evaluate, Report, Train
 from curate.recipe.recaptioning import Recaption
@@ -32,6 +32,8 @@ class Recipe(Settings, frozen=True, kw_only=True):
     report: Report = Report()
     filter_network: FilterNetwork = FilterNetwork()
     """No stage: what `curate filter-network` trains is named in `score.models`."""
+    grammar_head: GrammarHead = GrammarHead()
+    """No stage: what `curate grammar-head` trains is named by the scorer `grammar`."""
 
     def __post_init__(self) -> None:
         from curate.selection.resolving import resolve

@@ -28,7 +28,7 @@ class ClusterScorer(Derived):
     def start(self, clip: Clip, targets: Targets, pool: int) -> Arrays:
         share = min(1.0, self._settings.clusters * self._settings.points / max(pool, 1))
         found = {"share": np.array(share)}
-        return found | ({"target": embedded_images(clip, targets.images)} if targets.images else {})
+        return found | ({"target": embedded_images(clip, targets)} if targets.images else {})
 
     def gather(self, rows: Iterator[Rows], started: Arrays) -> Arrays:
         """Embeddings of the images that are drawn, each image once, by its uid."""

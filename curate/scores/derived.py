@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from curate import models, parts, schema
-from curate.images.decoding import ImageError, decode
+from curate.images.decoding import MAX_PIXELS, ImageError, decode
 from curate.ledger import alive
 from curate.models import Clip
 from curate.recipe import Model
@@ -60,6 +60,8 @@ class Targets:
     reference: str | None = None
     """Path or URL of vectors."""
     fingerprint: str = ""
+    max_pixels: int = MAX_PIXELS
+    """Of an image."""
 
 
 class Derived:
@@ -188,14 +190,14 @@ def unit(column: pa.ChunkedArray) -> np.ndarray:
     return found / np.where(lengths > 0, lengths, 1)
 
 
-def embedded_images(clip: Clip, files: Sequence[str]) -> np.ndarray:
-    """Embeddings of the images at paths or URLs, float32, shape (n, width). TargetError for one that is not there or no image."""
+def embedded_images(clip: Clip, targets: Targets) -> np.ndarray:
+    """Embeddings of the target images, float32, shape (n, width). TargetError for one that is not there or no image."""
 
     def pixels() -> Iterator[Any]:
-        for file in files:
+        for file in targets.images:
             try:
                 fs, path = located(file)
-                yield clip.pixels(decode(fs.cat_file(path)))
+                yield clip.pixels(decode(fs.cat_file(path), targets.max_pixels))
             except (ImageError, ValueError, OSError) as error:
                 raise TargetError(f"{file} cannot be embedded as a target: {error}") from error
 

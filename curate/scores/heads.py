@@ -18,6 +18,8 @@ from curate.weights import ModelError, sha256
 
 Activation = Literal["none", "relu"]
 SUFFIXES = (".safetensors", ".npz", ".pth", ".pt", ".bin")
+MODEL, TOWER = "model", "tower"
+"""Under which a file may say for which model it is: by the name that a recipe gives it, or by its revision."""
 ROOM = 1e-3
 """By how much of its size rounding may carry an answer beyond its bound."""
 
@@ -29,6 +31,8 @@ class Head:
     layers: list[tuple[np.ndarray, np.ndarray]]
     """Weights (float32, shape (outputs, inputs)) and biases of each."""
     activation: Activation
+    tower: str | None = None
+    """Revision of the model whose embeddings it was trained on, where the file says."""
 
     @property
     def outputs(self) -> int:
@@ -93,6 +97,11 @@ def load(path: str, activation: Activation, model: Model, identity: Mapping[str,
         raise ModelError(
             f"{file} is a head for embeddings of {told}, and model {model.name!r} of score.models is {model.model}"
         )
+    if head.tower is not None and head.tower != identity["embeddings_of"]:
+        raise ModelError(
+            f"{file} is a head for embeddings of the model with the revision {head.tower}, and model {model.name!r} of score.models has "
+            f"{identity['embeddings_of']}: train one for it, or name the other model"
+        )
     return head
 
 
@@ -114,9 +123,9 @@ def place(path: str) -> Path:
 
 @lru_cache(maxsize=4)
 def _read(file: Path, activation: Activation, digest: str) -> tuple[Head, str | None]:
-    """The head, and the model that the file says it is for (`model`, in its metadata)."""
+    """The head, and the model that the file says it is for (MODEL, in its metadata)."""
     try:
-        arrays, told = _arrays(file)
+        arrays, said = _arrays(file)
     except ModelError:
         raise
     except Exception as error:  # hostile bytes may raise anything
@@ -138,20 +147,20 @@ def _read(file: Path, activation: Activation, digest: str) -> tuple[Head, str | 
             raise ModelError(f"{file}: its layers do not follow each other: {shapes}")
     if not all(np.isfinite(weight).all() and np.isfinite(bias).all() for weight, bias in layers):
         raise ModelError(f"{file} has weights that are not finite")
-    return Head(layers, activation), told
+    return Head(layers, activation, said.get(TOWER)), said.get(MODEL)
 
 
-def _arrays(file: Path) -> tuple[dict[str, np.ndarray], str | None]:
+def _arrays(file: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The tensors of a file, and what it says of itself."""
     if file.suffix == ".npz":
         with np.load(file, allow_pickle=False) as held:
             arrays = {name: held[name] for name in held.files}
-        told = arrays.pop("model", None)
-        return arrays, None if told is None else str(told)
+        return arrays, {name: str(arrays.pop(name)) for name in (MODEL, TOWER) if name in arrays}
     if file.suffix == ".safetensors":
         from safetensors import safe_open
 
         with safe_open(str(file), "np") as held:
-            return {name: held.get_tensor(name) for name in held.keys()}, (held.metadata() or {}).get("model")  # noqa: SIM118
+            return {name: held.get_tensor(name) for name in held.keys()}, held.metadata() or {}  # noqa: SIM118
     if file.suffix in SUFFIXES:
         import torch
 
@@ -159,7 +168,7 @@ def _arrays(file: Path) -> tuple[dict[str, np.ndarray], str | None]:
         if not isinstance(state, dict):
             raise ModelError(f"{file} holds {type(state).__name__}, not named tensors")
         state = state.get("state_dict", state)
-        return {name: value.float().numpy() for name, value in state.items() if isinstance(value, torch.Tensor)}, None
+        return {name: value.float().numpy() for name, value in state.items() if isinstance(value, torch.Tensor)}, {}
     raise ModelError(f"{file}: a head's file ends in {', '.join(SUFFIXES)}")
 
 

@@ -24,7 +24,7 @@ class NormSimScorer(Derived):
     """`schemas/scores/normsim.yaml`."""
 
     def start(self, clip: Clip, targets: Targets, pool: int) -> Arrays:
-        vectors = embedded_images(clip, targets.images).astype(np.float32)
+        vectors = embedded_images(clip, targets).astype(np.float32)
         # || f G^T ||_2^2 = f (G^T G) f^T: a matrix of the width, however large the target set.
         return {"target": vectors, "gram": vectors.T.astype(np.float64) @ vectors}
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from curate import parts, schema
 from curate.images.archive import images_of
-from curate.images.decoding import ImageError, decode
+from curate.images.decoding import MAX_PIXELS, ImageError, decode
 from curate.ledger import alive
 from curate.recipe import Model
 from curate.schema import Schema
@@ -54,8 +54,10 @@ class Desk:
     """Of its table."""
 
 
-def score_part(part: str, *, images: Dataset, tasks: Sequence[Task], device: str, threads: int) -> dict[str, Part]:
-    """Makes one part of every task's table that lacks it; {dataset: its record} of all of them.
+def score_part(
+    part: str, *, images: Dataset, tasks: Sequence[Task], device: str, threads: int, max_pixels: int
+) -> dict[str, Part]:
+    """Makes one part of every task's table that lacks it; {dataset: its record} of all of them. `max_pixels`: what `download` let in.
 
     Each table is committed whole: after a kill those that were not are made again, and no others.
     """
@@ -66,7 +68,7 @@ def score_part(part: str, *, images: Dataset, tasks: Sequence[Task], device: str
         for one in desks:
             stack.enter_context(one.scorer.at(part, images.workdir))
         outs = [_Out(task, part, images, stack) for task in missing]
-        pictures = Pictures(images_of(images, part)) if any(desk.pixels for desk in desks) else None
+        pictures = Pictures(images_of(images, part), max_pixels) if any(desk.pixels for desk in desks) else None
         pool = stack.enter_context(ThreadPoolExecutor(threads, "see"))
         columns = sorted({"image_uid", "state", *(name for desk in desks for name in desk.scorer.reads)})
         for tables in parts.zipped(part, {"images": (images, columns)}) if desks else ():
@@ -109,8 +111,10 @@ def loaded(task: Task, device: str) -> Scorer:
 class Pictures:
     """The archive of a part, read once and forwards: an image's bytes for each image uid, in the rows' order."""
 
-    def __init__(self, archive: Iterator[tuple[str, bytes]]):
+    def __init__(self, archive: Iterator[tuple[str, bytes]], max_pixels: int = MAX_PIXELS):
         self._archive, self._last = archive, ("", b"")
+        self.max_pixels = max_pixels
+        """Images with more are not decoded, whatever `download` has let in."""
 
     def take(self, image_uid: str) -> bytes:
         """The bytes of an image; the last one again when its texts go on in the next row group."""
@@ -157,16 +161,16 @@ def _seen(
     """For each image, in order, what each scorer saw of it. Few pictures are held at a time."""
     flying: deque[Future[list[Any]]] = deque()
     for uid in image_uids:
-        flying.append(pool.submit(_look, pictures.take(uid), scorers))
+        flying.append(pool.submit(_look, pictures.take(uid), scorers, pictures.max_pixels))
         if len(flying) >= AHEAD * pool._max_workers:
             yield flying.popleft().result()
     while flying:
         yield flying.popleft().result()
 
 
-def _look(data: bytes, scorers: Sequence[Scorer]) -> list[Any]:
+def _look(data: bytes, scorers: Sequence[Scorer], max_pixels: int) -> list[Any]:
     try:
-        picture = Picture(data, decode(data))
+        picture = Picture(data, decode(data, max_pixels))
     except ImageError:
         return [REFUSED] * len(scorers)
     return [_see(scorer, picture) for scorer in scorers]

@@ -28,6 +28,8 @@ class Sides(NamedTuple):
     """Names in score.models, in order."""
     tables: Mapping[str, str]
     """Dataset -> its schema's name."""
+    unanswered: Mapping[str, Mapping[str, str]] = {}
+    """Dataset -> its columns that have no value for any row, and the setting of each that would give it one."""
 
     @classmethod
     def of(cls, score: Score, recaption: Recaption) -> "Sides":
@@ -35,7 +37,8 @@ class Sides(NamedTuple):
         captions = {one.name: one.word for one in recaption.captioners}
         tables = {SCORES_PREFIX + name: SCORES_PREFIX + word for name, word in scores.items()}
         tables |= {f"{schema.CAPTIONS}/{name}": f"{schema.CAPTIONS}/{word}" for name, word in captions.items()}
-        return cls(tuple(model.name for model in score.models), tables)
+        empty = {SCORES_PREFIX + one.name: one.unanswered() for one in score.scorers}
+        return cls(tuple(model.name for model in score.models), tables, empty)
 
     def names(self) -> list[str]:
         """What may stand before the dot of a column's name."""
@@ -131,6 +134,12 @@ def type_of(name: str, sides: Sides, where: str) -> str:
         hint = nearest(column, [*columns, *(DERIVED if dataset == "images" else ())])
         more = "" if "." in name else "; a score's column is written <name of the score>.<column>"
         raise RecipeError(f"{where}: {dataset} has no column {column!r}: {hint}{more}")
+    if (setting := sides.unanswered.get(dataset, {}).get(column)) is not None:
+        score = dataset.removeprefix(SCORES_PREFIX)
+        raise RecipeError(
+            f"{where}: {name} is missing in every row, since the scorer {score!r} of score.scorers names no `{setting}`: add one to it "
+            f"(`{setting}: ...`), or leave the rule out"
+        )
     kind = known.columns[column].type
     if kind == schema.EMBEDDING or kind.startswith("list"):
         raise RecipeError(f"{where}: {name} is {kind}; rules compare numbers, strings and truth values")

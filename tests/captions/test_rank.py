@@ -103,7 +103,7 @@ def scored(workdir, model):
     target.begin(plan)
     task = passing.Task(model, target, plan)
     for part in plan.parts:
-        passing.score_part(part, images=images, tasks=[task], device="cpu", threads=1)
+        passing.score_part(part, images=images, tasks=[task], device="cpu", threads=1, max_pixels=10**6)
     target.commit(plan)
 
 

@@ -13,8 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from safetensors.numpy import save_file
 
-from curate import recipe, schema
+from curate import models, recipe, schema
 from curate.draw import draw
 from curate.images.archive import ArchiveWriter, tar_name
 from curate.ledger import alive
@@ -51,6 +52,15 @@ def head(folder):
     return str(path)
 
 
+def grammar_head(folder):
+    """A head that says whose embeddings it takes."""
+    rng, path = np.random.default_rng(0), folder / "grammar.safetensors"
+    arrays = {"0.weight": rng.normal(0, 1, (3, WIDTH)), "2.weight": rng.normal(0, 1, (1, 3))}
+    teacher = models.identity(recipe.Model(name="clip", model=f"local-dir:{ROOT}/demo/teacher"))
+    save_file({name: value.astype(np.float32) for name, value in arrays.items()}, path, {"tower": teacher["revision"]})
+    return str(path)
+
+
 def written(folder):
     classifier(folder / "classifier")
     return str(folder / "classifier")
@@ -67,6 +77,7 @@ def eyes():
 BROUGHT = {
     "aesthetics": lambda folder, url: {"model": "clip", "head": head(folder)},
     "safety": lambda folder, url: {"model": "clip", "head": head(folder)},
+    "grammar": lambda folder, url: {"model": "clip", "head": grammar_head(folder)},
     "toxicity": lambda folder, url: {"classifier": written(folder), "max_tokens": 16},
     "watermark": lambda folder, url: {"network": network(folder / "n.onnx"), "side": 16},
     "copies": lambda folder, url: {"network": network(folder / "n.onnx"), "side": 16},

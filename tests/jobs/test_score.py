@@ -56,10 +56,11 @@ def image_row(url, text, size):
     return {name: known.get(name) for name in schema.load("images").columns}
 
 
-def run(workdir, small_run, engines, workers=1, more=None, redo=(), sets=(), **model):
+def run(workdir, small_run, engines, workers=1, more=None, redo=(), sets=(), max_pixels=10**6, **model):
     described = {"name": "small", "model": f"local-dir:{small_run}", **model}
     section = {"models": [described], "workers": workers} | (more or {})
     plain = {"name": "t", "extract": {"inputs": ["x"]}, "score": section, "evaluate": {"sets": list(sets)}}
+    plain["download"] = {"max_pixels": max_pixels}
     score.run(engine.Run(recipe.build(plain), workdir, engines, frozenset(redo)))
     return Dataset(workdir, "scores/small")
 
@@ -192,16 +193,24 @@ def test_targets_are_sets_or_folders_and_change_with_their_files(shapes, tmp_pat
         {"name": "t", "extract": {"inputs": ["x"]}, "evaluate": {"sets": [shapes]}}
     ).evaluate.sets  # fmt: skip
     by_set, by_folder = (
-        deriving.targets(NormSim(model="m", target=target), known) for target in ("shapes", shapes["images"])
+        deriving.targets(NormSim(model="m", target=target), known, 10**6) for target in ("shapes", shapes["images"])
     )
     assert [file.rsplit("/", 1)[1] for file in by_folder.images] == ["b.png", "a.png"]
     assert sorted(file.removeprefix("file://") for file in by_folder.images) == sorted(by_set.images)
-    prompts = deriving.targets(PseudoLabels(model="m", classes="shapes"), known).prompts
+    prompts = deriving.targets(PseudoLabels(model="m", classes="shapes"), known, 10**6).prompts
     assert prompts == {"cross": ("cross", "a cross"), "disc": ("disc", "a disc")}
     (tmp_path / "target" / "c.png").write_bytes(drawn("line", "red"))
-    assert deriving.targets(NormSim(model="m", target=shapes["images"]), known).fingerprint != by_folder.fingerprint
+    assert (
+        deriving.targets(NormSim(model="m", target=shapes["images"]), known, 10**6).fingerprint != by_folder.fingerprint
+    )
     with pytest.raises(TargetError, match=r"'shape' is neither one of evaluate\.sets nor a folder with images"):
-        deriving.targets(NormSim(model="m", target="shape"), known)
+        deriving.targets(NormSim(model="m", target="shape"), known, 10**6)
+
+
+def test_what_may_be_decoded_is_what_download_lets_in(workdir, small_run, engines):
+    # All pictures have 24 x 20 pixels.
+    failed = run(workdir, small_run, engines, max_pixels=479).require().ledger.failed
+    assert failed == {"undecodable": 64}
 
 
 def test_two_workers_write_the_same_bytes_as_one(workdir, small_run, engines):

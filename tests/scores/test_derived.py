@@ -285,8 +285,10 @@ def test_targets_are_embedded_by_the_model_itself(tmp_path, small_run):
     clip = models.load(Model(name="small", model=f"local-dir:{small_run}"), "cpu")
     for name, shape in (("a", "disc"), ("b", "cross")):
         (tmp_path / f"{name}.png").write_bytes(drawn(shape, "red"))
-    found = derived.embedded_images(clip, [str(tmp_path / "a.png"), str(tmp_path / "b.png")])
+    found = derived.embedded_images(clip, Targets(images=(str(tmp_path / "a.png"), str(tmp_path / "b.png"))))
     assert found.shape == (2, 16) and np.linalg.norm(found, axis=1) == pytest.approx(1) and not np.allclose(*found)
+    with pytest.raises(TargetError, match=r"a\.png cannot be embedded as a target: 24 x 20 is more than 479 pixels"):
+        derived.embedded_images(clip, Targets(images=(str(tmp_path / "a.png"),), max_pixels=479))
     classes = derived.embedded_classes(clip, {"one": ("red disc", "a disc"), "two": ("blue",)})
     assert classes.shape == (2, 16) and np.linalg.norm(classes, axis=1) == pytest.approx(1)
 

@@ -72,8 +72,8 @@ def task(images, **plain) -> Task:
     return Task(settings, target, plan)
 
 
-def run(images, *tasks):
-    return passing.score_part("part-00000", images=images, tasks=tasks, device="cpu", threads=2)
+def run(images, *tasks, max_pixels=10**6):
+    return passing.score_part("part-00000", images=images, tasks=tasks, device="cpu", threads=2, max_pixels=max_pixels)
 
 
 def test_pixels_are_facts_of_the_image_repeated_for_each_of_its_texts(images):
@@ -89,6 +89,14 @@ def test_pixels_are_facts_of_the_image_repeated_for_each_of_its_texts(images):
         assert file.num_row_groups == other.num_row_groups == 2
 
 
+def test_an_image_may_be_as_large_as_download_says(images):
+    # The picture has 24 x 20 pixels, the plain ones 9 x 7; the fourth is none.
+    for max_pixels, undecodable in ((62, 8), (63, 4), (479, 4), (480, 2)):
+        one = task(images, scorer="pixels", name=f"p{max_pixels}")
+        ledger = run(images, one, max_pixels=max_pixels)[f"scores/p{max_pixels}"].ledger
+        assert ledger.failed == {"undecodable": undecodable}
+
+
 @pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255)])
 def test_contrast_of_half_black_and_half_white_is_a_half(colour):
     half = Image.new("RGB", (10, 4), (0, 0, 0))
@@ -100,10 +108,10 @@ def test_contrast_of_half_black_and_half_white_is_a_half(colour):
 def test_an_image_is_decoded_once_for_all_scorers_and_once_more_where_a_row_group_ends(images, monkeypatch):
     decoded, lock = [], Lock()
 
-    def counting(data):
+    def counting(data, *limits):
         with lock:
             decoded.append(data)
-        return decoding.decode(data)
+        return decoding.decode(data, *limits)
 
     monkeypatch.setattr(passing, "decode", counting)
     run(images, task(images, scorer="pixels"), task(images, scorer="pixels", name="strict", near_constant=0.4))

@@ -44,7 +44,9 @@ def tables(rows: list[dict]) -> dict[str, pa.Table]:
     return found
 
 
-SCORE = Score(models=(Model(name="clip", model="ViT-B-32"),), scorers=(Text(), Pixels(), Clusters(model="clip")))
+SCORE = Score(
+    models=(Model(name="clip", model="ViT-B-32"),), scorers=(Text(), Pixels(), Clusters(model="clip", target="x"))
+)
 
 
 def rules(*own: Rule, preset: str | None = None, score: Score = SCORE, **settings) -> tuple[Rule, ...]:

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from curate.recipe import Branch, Model, RecipeError, Rule, Score
+from curate.recipe import Branch, Model, RecipeError, Rule, Score, build
 from curate.scores.settings import Clusters, Text
 from curate.selection.columns import DERIVED, Facts
 from curate.selection.selecting import needed, select
@@ -244,10 +244,29 @@ def test_a_score_may_be_called_as_the_recipe_likes():
 
 
 def test_presets_take_the_clusters_that_the_recipe_names():
-    score = Score(models=SCORE.models, scorers=(Clusters(name="k9", model="clip"),))
+    score = Score(models=SCORE.models, scorers=(Clusters(name="k9", model="clip", target="fluent"),))
     assert rules(preset="image_based", clusters="k9", score=score)[3].column == "k9.near_target"
     with pytest.raises(RecipeError, match=r"add 'clusters' under `score`, or name another: .*k9"):
         rules(preset="image_based", score=score)
+
+
+@pytest.mark.parametrize("preset", ["image_based", "image_based_clip_score"])
+def test_a_column_that_no_row_can_have_is_refused_with_the_setting(preset):
+    score = Score(models=SCORE.models, scorers=(Clusters(name="k9", model="clip"),))
+    said = r"k9\.near_target is missing in every row, since the scorer 'k9' of score\.scorers names no `target`"
+    with pytest.raises(RecipeError, match=said):
+        rules(preset=preset, clusters="k9", score=score)
+    with pytest.raises(RecipeError, match=said):
+        rules(Rule(rule="any", branches=(Branch(preset=preset),)), clusters="k9", score=score)
+    with pytest.raises(RecipeError, match=said):
+        rules(Rule(rule="few_words", min=1, where={"k9.near_target": True}), score=score)
+    # The cluster itself is there without a target.
+    assert rules(Rule(rule="quota", column="k9.cluster", at_most=3), score=score)
+    # It is said as the recipe is read.
+    plain = {"name": "t", "extract": {"inputs": ["x"]}, "select": {"preset": preset}, "score": {
+        "models": [{"name": "clip", "model": "ViT-B-32"}], "scorers": [{"scorer": "clusters", "model": "clip"}]}}  # fmt: skip
+    with pytest.raises(RecipeError, match="names no `target`"):
+        build(plain)
 
 
 def test_no_rows_make_no_rows():

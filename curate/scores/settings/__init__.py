@@ -2,7 +2,7 @@
 
 from curate.scores.settings.asked import Vlm
 from curate.scores.settings.base import OfEmbeddings, OfModel, OfPool, Scorer
-from curate.scores.settings.embedded import Aesthetics, Quality, Safety
+from curate.scores.settings.embedded import Aesthetics, Grammar, Quality, Safety
 from curate.scores.settings.pictures import CLASSICAL, Brisque, Copies, Faces, Network, Pixels, Tmars, Watermark
 from curate.scores.settings.pooled import ClipLoss, Clusters, Hype, NormSim, PseudoLabels
 from curate.scores.settings.texts import Text, Toxicity
@@ -16,6 +16,7 @@ __all__ = [
     "Clusters",
     "Copies",
     "Faces",
+    "Grammar",
     "Hype",
     "Network",
     "NormSim",
@@ -42,6 +43,7 @@ AnyScorer = (
     | Quality
     | Aesthetics
     | Safety
+    | Grammar
     | Toxicity
     | Watermark
     | Copies

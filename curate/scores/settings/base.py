@@ -24,6 +24,10 @@ class Scorer(Settings, frozen=True, kw_only=True, tag_field="scorer"):
         """Which scorer this is: a key of `curate.scores.registry.KINDS`."""
         return str(self.__struct_config__.tag)
 
+    def unanswered(self) -> dict[str, str]:
+        """Columns of its table that have no value for any row, by these settings, and the setting of each that is missing."""
+        return {}
+
     def identity(self) -> dict[str, Any]:
         return {"scorer": self.word} | super().identity()
 

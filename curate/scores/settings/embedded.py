@@ -39,3 +39,10 @@ class Safety(OfEmbeddings, frozen=True, kw_only=True, tag="safety"):
     """What turns the head's outputs into probabilities."""
     unsafe: Annotated[tuple[Annotated[int, msgspec.Meta(ge=0)], ...], msgspec.Meta(min_length=1)] = (0,)
     """Which outputs are unsafe, from 0: the largest of these counts for sigmoid, their sum for softmax."""
+
+
+class Grammar(OfEmbeddings, frozen=True, kw_only=True, tag="grammar"):
+    """How grammatical a text is by a head on its embedding; see `curate.scores.grammar`."""
+
+    head: str
+    """Path of the head's weights, as `curate grammar-head` writes them (`workdirs/grammar/grammar-head/head.safetensors`)."""

@@ -37,6 +37,9 @@ class Clusters(OfPool, frozen=True, kw_only=True, tag="clusters"):
     """The name of one of `evaluate.sets`, or a folder of images; without it `near_target` is null."""
     seed: int = 0
 
+    def unanswered(self) -> dict[str, str]:
+        return {} if self.target else {"near_target": "target"}
+
 
 class PseudoLabels(OfPool, frozen=True, kw_only=True, tag="pseudo_labels"):
     """Zero-shot labels, and the most confident of each; see `curate.scores.pseudo_labels`."""
