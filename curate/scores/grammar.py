@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from curate.recipe import Model
 from curate.scores import heads
 from curate.scores.contract import REASON, Columns, Kind, Scorer, unless, vectors
 from curate.scores.settings import Grammar
-from curate.weights import ModelError
+from curate.weights import Model, ModelError
 
 
 def grammaticality(embeddings: np.ndarray, head: heads.Head) -> np.ndarray:

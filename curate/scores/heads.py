@@ -13,8 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from curate.recipe import Model
-from curate.weights import ModelError, sha256
+from curate.weights import Model, ModelError, sha256
 
 Activation = Literal["none", "relu"]
 SUFFIXES = (".safetensors", ".npz", ".pth", ".pt", ".bin")

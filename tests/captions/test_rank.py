@@ -6,12 +6,14 @@ import pyarrow as pa
 import pytest
 
 from curate import models
+from curate.captions import rank as ranking
 from curate.captions.contract import REASON
 from curate.captions.rank import Rank, Ranker
 from curate.recipe import RecipeError
 from curate.scores import passing
+from curate.scores.heads import Head
 from curate.store import Dataset, Plan
-from curate.weights import Model
+from curate.weights import Model, ModelError
 from tests.captions.workdirs import captioned, own, task_of
 from tests.endpoint import endpoint, says
 
@@ -32,17 +34,20 @@ class Known:
         return np.array([VECTORS[text] for text in texts], np.float32).reshape(-1, 2)
 
 
-def ranked(captions, baseline="alt", alt=0.25, first=None):
+def ranked(captions, baseline="alt", alt=0.25, first=None, head=None, **more):
     """Columns for a row for each of `captions`, all of an image at (1, 0)."""
     rows = {
         "scores/m.image_embedding": pa.FixedSizeListArray.from_arrays(
             pa.array(np.tile(np.float16([1, 0]), len(captions))), 2
         ),
         "scores/m.similarity_score": pa.array([alt] * len(captions), pa.float32()),
+        "scores/m.text_embedding": pa.FixedSizeListArray.from_arrays(
+            pa.array(np.tile(np.float16([0.6, 0.8]), len(captions))), 2
+        ),
         "captions/c.captions": pa.array(captions, pa.list_(pa.string())),
         "captions/greedy.captions": pa.array([first] * len(captions), pa.list_(pa.string())),
     }
-    ranker = Ranker(Rank(of="c", model="m", baseline=baseline), Known())
+    ranker = Ranker(Rank(of="c", model="m", baseline=baseline, **more), Known(), head)
     return ranker.score(pa.table(rows), {}, np.arange(len(captions)))
 
 
@@ -68,6 +73,25 @@ def test_baselines():
     assert ranked([["better"]], alt=-0.5)["rewards"][0].as_py() == pytest.approx([2.5], abs=1e-6)
 
 
+def test_grammar_counts_where_there_is_a_head():
+    # The head's logit is 10 times the second number: "good" (0.8) is grammatical, "as good" (-0.8) is not.
+    head = Head([(np.array([[0.0, 10.0]], np.float32), np.zeros(1, np.float32))], "relu", "t")
+    columns = ranked([["as good", "good", "better"]], "none", head=head)
+    sure = 1 / (1 + np.exp(-8.0))
+    assert columns["captions"].to_pylist() == [["better", "good", "as good"]]
+    assert columns["rewards"][0].as_py() == pytest.approx([2.5 + 0.5, 1.5 + sure, 1.5 + 1 - sure], abs=1e-4)
+    heavy = ranked([["as good", "good", "better"]], "none", head=head, grammar_weight=4.0)
+    assert heavy["captions"].to_pylist() == [["good", "better", "as good"]]
+    # The alt text stands at (0.6, 0.8): its own grammar is taken off too.
+    alone = ranked([["good"]], alt=0.6, head=head)
+    assert alone["rewards"][0].as_py() == pytest.approx([0.0], abs=1e-3)
+
+
+def test_a_head_that_is_not_there_says_how_to_train_one(small_run):
+    with pytest.raises(ModelError, match=r"no grammar head at .*curate grammar-head"):
+        ranking.identity(Rank(of="c", model="m", head="nowhere.safetensors"))
+
+
 def test_what_is_no_number_fails_alone_and_no_rows_are_no_trouble():
     columns = ranked([["good"], ["broken", "better"]])
     assert columns[REASON].tolist() == [None, "not_finite"]
@@ -77,7 +101,7 @@ def test_what_is_no_number_fails_alone_and_no_rows_are_no_trouble():
 
 def test_tables_that_are_read_and_names_that_none_has(small_run):
     assert Ranker(Rank(of="c", model="m"), Known()).tables == {
-        "scores/m": ("image_embedding", "similarity_score"), "captions/c": ("captions",),
+        "scores/m": ("image_embedding", "similarity_score", "text_embedding"), "captions/c": ("captions",),
     }  # fmt: skip
     assert Rank(of="c", model="m", baseline="c").captions_of() == ("c",)
     assert Rank(of="c", model="m", baseline="none").captions_of() == ("c",)
