@@ -9,6 +9,7 @@ import yaml
 from curate import __version__
 from curate.images import generations
 from curate.recipe import Recipe
+from curate.report.captions import captions
 from curate.report.columns import columns
 from curate.report.consent import consent
 from curate.report.disclosures import disclosures
@@ -29,6 +30,7 @@ def collect(workdir: str, recipe: Recipe) -> tuple[dict[str, Any], dict[str, str
     Streams the datasets a row group at a time; sections whose stage has not run are None or empty.
     """
     shown, thumbnails = examples(workdir, recipe)
+    captioned, more = captions(workdir, recipe)
     models = recipe.score.models
     planted = recipe.report.truth
     facts = {
@@ -41,6 +43,7 @@ def collect(workdir: str, recipe: Recipe) -> tuple[dict[str, Any], dict[str, str
         "models": disclosures(workdir, recipe),
         "duplicates": duplicates(workdir),
         "examples": shown,
+        "captions": captioned,
         "training": training(workdir),
         "evaluation": evaluation(workdir),
         "pool": pool(workdir),
@@ -48,12 +51,13 @@ def collect(workdir: str, recipe: Recipe) -> tuple[dict[str, Any], dict[str, str
         "truth": truth(workdir, planted, models[0].name if models else None) if planted else None,
         "shards": shards(workdir),
     }
-    return facts, thumbnails
+    return facts, thumbnails | more
 
 
 def present(workdir: str, recipe: Recipe) -> list[str]:
     """The datasets that the report reads and that are committed: the inputs of its plan."""
-    found = [generations.current(workdir, name) for name in [*datasets(recipe), "counts"]]
+    captioned = [f"captions/{name}" for name in recipe.recaption.names()]
+    found = [generations.current(workdir, name) for name in [*datasets(recipe), *captioned, "counts"]]
     rows = [data.name for data in found if data.manifest() is not None]
     return [*rows, *committed(workdir, "runs"), *committed(workdir, "evaluations")]
 

@@ -13,7 +13,7 @@ from curate.report.untrusted import clip
 Facts = dict[str, Any]
 SECTIONS = {
     "worth": "Worth", "funnel": "Funnel", "entries": "Head and tail", "scores": "Scores", "models": "Models", "examples": "Examples",
-    "duplicates": "Duplicates", "pool": "Pool", "consent": "Consent", "truth": "Planted faults", "provenance": "Provenance",
+    "duplicates": "Duplicates", "captions": "Captions", "pool": "Pool", "consent": "Consent", "truth": "Planted faults", "provenance": "Provenance",
 }  # fmt: skip
 """Template of each section, in order, and what the navigation calls it."""
 
