@@ -61,7 +61,7 @@ def _rows(workdir: str, recipe: Recipe, made: list[Dataset]) -> list[dict[str, A
     for rows in _sampled(workdir, recipe, made):
         for row in rows:
             shown = {name: _said(values) for name, values in row["said"].items()}
-            shown = {name: one for name, one in shown.items() if one["texts"] or one["refused"]}
+            shown = {name: one for name, one in shown.items() if one["texts"] or one["refused"] or one["numbers"]}
             if shown:
                 chance = draw(recipe.seed, "report", [row["uid"]])
                 group = sum(bool(one["texts"]) for one in shown.values())
