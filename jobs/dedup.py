@@ -65,6 +65,12 @@ def held(run: engine.Run, calibration: planted.Calibration | None, target: Datas
     """What the evaluation sets hold; their embeddings are made here, by the model whose scores are compared."""
     sets, pixels, cosine = run.recipe.evaluate.sets, run.recipe.download.max_pixels, run.recipe.dedup.evaluation_cosine
     found = overlap.held(sets, pixels)
+    if found.undecodable:
+        print(
+            f"duplicates: {found.undecodable:,} images of the evaluation sets do not decode: the pool is searched for their bytes alone, "
+            "not for copies of them",
+            flush=True,
+        )
     if calibration is not None:
         cosine = calibration.cosine
     if not sets or not isinstance(cosine, float):

@@ -153,6 +153,7 @@ def fetched(stage: Stage) -> Iterator[str | None]:
 
 
 def duplicate(stage: Stage) -> Iterator[str | None]:
+    yield f"found by {clip(stage['found_by'], 20)}" if stage["found_by"] else None
     if stage["representative"] and not stage["is_representative"]:
         yield f"cluster of {clip(stage['representative'])} at {clip(stage['representative_url'] or 'an unknown URL', 2048)}"
     elif stage["representative"]:

@@ -45,6 +45,8 @@ class Held:
     sha256: frozenset[str] = frozenset()
     phash: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
     embedded: Embedded | None = None
+    undecodable: int = 0
+    """Images of the sets that do not decode: they are known by their bytes alone."""
 
     def found(
         self, sha256: Sequence[str], phash: np.ndarray, distance: int, vectors: np.ndarray | None = None
@@ -64,12 +66,13 @@ class Held:
 
 def held(sets: Sequence[EvaluationSet], max_pixels: int) -> Held:
     """The hashes of all images of the sets. One that does not decode is known by its bytes alone."""
-    exact, perceptual = set(), set()
+    exact, perceptual, bad = set(), set(), 0
     for one in sets:
         for found in held_out.prints(held_out.images(one, held_out.paths(one)), max_pixels):
             exact.add(found.sha256)
             perceptual |= set() if found.phash is None else {found.phash}
-    return Held(frozenset(exact), np.array(sorted(perceptual), dtype=np.uint64))
+            bad += found.phash is None
+    return Held(frozenset(exact), np.array(sorted(perceptual), dtype=np.uint64), undecodable=bad)
 
 
 def embed(sets: Sequence[EvaluationSet], clip: Any, max_pixels: int, target: Dataset, cosine: float) -> Embedded:

@@ -153,7 +153,7 @@ def _images(workdir: Workdir, uid: str, image: str) -> Iterator[Row]:
     yield _side(workdir, "images", place, uid, IMAGE_FACTS)
     for name in [f"scores/{scorer}" for scorer in workdir.scored()] or ["scores"]:
         yield _side(workdir, name, place, uid, facts(workdir.dataset(name).schema))
-    duplicates = _side(workdir, "duplicates", place, uid, ("representative",))
+    duplicates = _side(workdir, "duplicates", place, uid, ("representative", "found_by"))
     representative = duplicates.get("representative")
     if representative:
         stands = finding.of_image(images, representative)

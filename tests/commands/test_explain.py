@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from curate import schema
 from curate.cli import app
-from curate.commands.explain import print_pair
+from curate.commands.explain import duplicate, print_pair
 from curate.explaining.account import ExplainError, Workdir, end, explain, places
 from curate.parts import zipped
 from curate.recipe import Branch, Model, Rule, Score, Select
@@ -91,13 +91,18 @@ def test_an_image_and_its_fetching(small_workdir, small_recipe, small_rows):
 
 def test_a_duplicate_names_who_stands_for_it(small_workdir, small_recipe, small_rows):
     row = next(row for row in small_rows if row.duplicate)
-    duplicate = stage(told(small_workdir, small_recipe, row), "duplicates")
-    assert duplicate["representative"] == image_uid(row.duplicate[1])
-    assert (duplicate["representative_url"], duplicate["is_representative"]) == (row.duplicate[1], False)
+    found = stage(told(small_workdir, small_recipe, row), "duplicates")
+    assert found["representative"] == image_uid(row.duplicate[1])
+    assert (found["representative_url"], found["is_representative"]) == (row.duplicate[1], False)
     alone = stage(
         told(small_workdir, small_recipe, next(r for r in small_rows if r.url == row.duplicate[1])), "duplicates"
     )
-    assert alone["is_representative"]
+    assert alone["is_representative"] and alone["found_by"] is None
+
+
+def test_an_image_of_an_evaluation_set_says_how_it_was_found():
+    gone = {"representative": None, "is_representative": None, "found_by": "embedding"}
+    assert list(filter(None, duplicate(gone))) == ["found by embedding"]
 
 
 def test_a_sample_has_its_shard_and_key(small_workdir, small_recipe, small_rows):
