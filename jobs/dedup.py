@@ -66,11 +66,7 @@ def held(run: engine.Run, calibration: planted.Calibration | None, target: Datas
     sets, pixels, cosine = run.recipe.evaluate.sets, run.recipe.download.max_pixels, run.recipe.dedup.evaluation_cosine
     found = overlap.held(sets, pixels)
     if found.undecodable:
-        print(
-            f"duplicates: {found.undecodable:,} images of the evaluation sets do not decode: the pool is searched for their bytes alone, "
-            "not for copies of them",
-            flush=True,
-        )
+        print(f"duplicates: {overlap.BYTES_ALONE.format(found.undecodable)}", flush=True)
     if calibration is not None:
         cosine = calibration.cosine
     if not sets or not isinstance(cosine, float):

@@ -19,6 +19,9 @@ from curate.store import Dataset
 
 WAYS = ("sha256", "phash", "embedding")
 """How an image is found to be one of an evaluation set; the first that finds it is told."""
+BYTES_ALONE = (
+    "{:,} images of the evaluation sets do not decode: the pool is searched for their bytes alone, not for copies"
+)
 EMBEDDINGS = "evaluation-embeddings.npy"
 
 
