@@ -38,7 +38,6 @@ def run(run: engine.Run) -> None:
     inputs = [data.name for data in (images, source.scores, source.pairs) if data]
     identity = settings.identity() | {"seed": run.recipe.seed, "max_pixels": run.recipe.download.max_pixels}
     plan = run.plan("duplicates", identity, inputs, images.part_names(), **marks)
-
     target = run.dataset("duplicates")
 
     @cache
@@ -67,8 +66,7 @@ def held(run: engine.Run, calibration: planted.Calibration | None, target: Datas
     found = overlap.held(sets, pixels)
     if found.undecodable:
         print(f"duplicates: {overlap.BYTES_ALONE.format(found.undecodable)}", flush=True)
-    if calibration is not None:
-        cosine = calibration.cosine
+    cosine = calibration.cosine if calibration is not None else cosine
     if not sets or not isinstance(cosine, float):
         return found
     return replace(found, embedded=overlap.embed(sets, loaded(run), pixels, target, cosine))

@@ -34,8 +34,11 @@ def run(run: engine.Run) -> None:
             for job in trainings(run):
                 train_here(run, job, place)
         return
-    warn(run)
     planned_jobs = [(job, planned(run, job)) for job in trainings(run)]
+    if said := memory.said(
+        run.recipe.train, sum(run.dataset(job.target).manifest() is None for job, _ in planned_jobs)
+    ):
+        print(f"WARNING: {said}", flush=True)
 
     def train_one(job: Job, plan: Plan) -> None:
         run.make(plan, partial(torchrun, job))
@@ -44,31 +47,6 @@ def run(run: engine.Run) -> None:
     with ThreadPoolExecutor(max_workers=run.recipe.train.together) as pool:
         for waiting in [pool.submit(train_one, job, plan) for job, plan in planned_jobs]:
             waiting.result()
-
-
-def warn(run: engine.Run) -> None:
-    """Says before the first training starts that a CPU's memory will not do for it."""
-    import open_clip
-
-    settings, free = run.recipe.train, memory.free_bytes()
-    missing = [job for job in trainings(run) if run.dataset(job.target).manifest() is None]
-    if not missing or free is None or device_of(settings.device) != "cpu":
-        return
-    config = open_clip.get_model_config(weights.register(settings.model))
-    together = min(settings.together, len(missing))
-    copies = together * (settings.processes or 1)
-    said = memory.warning(config, parameters(config), settings.batch_size * together, copies, free)
-    if said:
-        print(f"WARNING: {said}", flush=True)
-
-
-def parameters(config: dict[str, Any]) -> int:
-    """Of a model's two transformers: 12 h^2 a layer, and its words."""
-    towers = [config.get(name, {}) for name in ("vision_cfg", "text_cfg")]
-    layers = sum(
-        12 * one["layers"] * one.get("width", 768) ** 2 for one in towers if isinstance(one.get("layers"), int)
-    )
-    return layers + towers[1].get("vocab_size", 0) * towers[1].get("width", 512)
 
 
 def trainings(run: engine.Run) -> Iterator[Job]:

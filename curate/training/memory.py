@@ -8,6 +8,10 @@ two moments are 16 bytes a parameter.
 from collections.abc import Mapping
 from typing import Any
 
+from curate.models import device_of
+from curate.recipe import Train
+from curate.weights import register
+
 PER_PARAMETER = 16
 GIB = 1 << 30
 
@@ -55,6 +59,29 @@ def warning(config: Mapping[str, Any], parameters: int, batch: int, copies: int,
         f"train.batch_size {batch:,} wants about {wanted / GIB:,.0f} GiB on this CPU and {free / GIB:,.0f} GiB are free; the system kills what takes more: "
         f"{advice}"
     )
+
+
+def said(settings: Train, missing: int) -> str | None:
+    """The warning for the trainings of a recipe of which so many are still to be run on this machine."""
+    import open_clip
+
+    free = free_bytes()
+    if not missing or free is None or device_of(settings.device) != "cpu":
+        return None
+    config = open_clip.get_model_config(register(settings.model))
+    together = min(settings.together, missing)
+    return warning(
+        config, parameters(config), settings.batch_size * together, together * (settings.processes or 1), free
+    )
+
+
+def parameters(config: Mapping[str, Any]) -> int:
+    """Of a model's two transformers: 12 h^2 a layer, and its words."""
+    towers = [config.get(name, {}) for name in ("vision_cfg", "text_cfg")]
+    layers = sum(
+        12 * one["layers"] * one.get("width", 768) ** 2 for one in towers if isinstance(one.get("layers"), int)
+    )
+    return layers + towers[1].get("vocab_size", 0) * towers[1].get("width", 512)
 
 
 def free_bytes() -> int | None:

@@ -4,8 +4,8 @@ import open_clip
 import pytest
 import torch
 
-from curate.training.memory import GIB, activations, free_bytes, warning
-from jobs.train import parameters
+from curate.recipe import Train
+from curate.training.memory import GIB, activations, free_bytes, parameters, said, warning
 
 SMALL = {
     "embed_dim": 64,
@@ -39,12 +39,18 @@ def test_parameters_are_nearly_those_of_the_model():
 
 def test_the_default_training_is_warned_of_on_a_laptop_and_a_small_one_is_not():
     config = open_clip.get_model_config("ViT-B-32")
-    said = warning(config, parameters(config), 4096, 1, 20 * GIB)
-    assert said and "train.batch_size 4,096 wants about" in said and "20 GiB are free" in said
-    fits = int(said.split("about ")[-1].split()[0])
+    told = warning(config, parameters(config), 4096, 1, 20 * GIB)
+    assert told and "train.batch_size 4,096 wants about" in told and "20 GiB are free" in told
+    fits = int(told.split("about ")[-1].split()[0])
     assert 32 <= fits <= 512 and warning(config, parameters(config), fits, 1, 20 * GIB) is None
     assert "smaller train.model" in warning(config, parameters(config), 64, 8, 1 * GIB)
     assert warning({"vision_cfg": {"layers": [1, 1, 1, 1]}, "text_cfg": {"layers": 2}}, 10**9, 4096, 1, GIB) is None
+
+
+def test_trainings_that_are_done_need_nothing(monkeypatch):
+    monkeypatch.setattr("curate.training.memory.free_bytes", lambda: 4 * GIB)
+    settings = Train(model="ViT-B-32", batch_size=4096, device="cpu")
+    assert "4 GiB are free" in said(settings, 1) and said(settings, 0) is None
 
 
 def test_linux_says_what_is_free():
