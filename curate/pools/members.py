@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import fsspec
 import msgspec
 
-from curate.pools import readers, tar_members
+from curate.pools import readers, slides, tar_members
 from curate.pools.beside import MemberError, read_beside
 from curate.pools.inputs import Input
 from curate.pools.pmc.members import read_members
@@ -35,7 +35,18 @@ def _of_folder(path: str, places: Sequence[Place], limit: int) -> Iterator[Answe
         yield place, _or_error(read_beside, path, place[0], limit)
 
 
-READ: dict[str, Read] = {"tar": _of_tar, "pmc": _of_package, "labels": _of_folder}
+def _of_slide(path: str, places: Sequence[Place], limit: int) -> Iterator[Answer]:
+    try:
+        with slides.opened(path) as slide:
+            for place in places:
+                yield place, _or_error(slides.read_member, slide, place[0], limit)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        yield from ((place, MemberError(str(error))) for place in places)
+
+
+READ: dict[str, Read] = {"tar": _of_tar, "pmc": _of_package, "labels": _of_folder, "slides": _of_slide}
 """By the reader of a file: gives each place once, in any order, with its bytes or what is wrong with it."""
 
 

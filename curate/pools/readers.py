@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 import pyarrow as pa
 
 from curate import CurateError, storage
-from curate.pools import archive, label_tables, labels, pmc, tables, tars
+from curate.pools import archive, label_tables, labels, pmc, slides, tables, tars
 from curate.pools.candidates import Account
 from curate.pools.inputs import Input
 from curate.recipe import Extract
@@ -22,6 +22,7 @@ READERS: dict[str, Reader] = {
     "table": tables.read,
     "pmc": pmc.read,
     "labels": labels.read,
+    "slides": slides.read,
     "tar": tars.read,
 }
 SUFFIXES = {
@@ -29,6 +30,7 @@ SUFFIXES = {
     "table": tables.SUFFIXES,
     "tar": tars.SUFFIXES,
     "pmc": (".nxml", ".tar.gz"),
+    "slides": slides.SUFFIXES,
 }
 """What files are called that a reader takes by itself."""
 

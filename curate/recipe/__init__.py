@@ -8,7 +8,7 @@ out; they are not part of a dataset's identity.
 from curate.recipe.choosing import Branch, Dedup, Rule, Select, Shard, Value
 from curate.recipe.images import Download
 from curate.recipe.networks import FilterNetwork, FineTune, GrammarHead, Trusted
-from curate.recipe.pools import Extract, Labels, Pmc, Source, Table
+from curate.recipe.pools import Extract, Labels, Pmc, Slides, Source, Table
 from curate.recipe.proving import Evaluate, EvaluationSet, Report, Train
 from curate.recipe.reading import build, load
 from curate.recipe.recaptioning import Recaption
@@ -50,6 +50,7 @@ __all__ = [
     "Settings",
     "Shard",
     "Share",
+    "Slides",
     "Source",
     "Table",
     "Threshold",

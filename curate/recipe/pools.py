@@ -6,6 +6,7 @@ import msgspec
 
 from curate.settings import Count, Limit, Name, Positive, Settings
 from curate.store import nearest
+from curate.weights import Model
 
 
 class Table(Settings, frozen=True, kw_only=True):
@@ -52,6 +53,22 @@ class Pmc(Settings, frozen=True, kw_only=True):
             )
 
 
+class Slides(Settings, frozen=True, kw_only=True):
+    """Which windows of whole-slide images are taken; see `curate.pools.slides`."""
+
+    side: Annotated[int, msgspec.Meta(ge=16, le=8192)] = 672
+    """Pixels at full resolution."""
+    min_tissue: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.5
+    """Share of a window that has to be exceeded by stained pixels."""
+    per_slide: Count = 256
+    model: Model | None = None
+    """A CLIP-like model that chooses; without one windows are drawn by hash."""
+    prompts: tuple[str, ...] = ()
+    """What is retrieved: classes, or sentences of reports."""
+    text: str = "a histopathology slide, {slide}"
+    """Alt text of every window; `{slide}` is the file's name. Captioners say more."""
+
+
 class Labels(Settings, frozen=True, kw_only=True):
     """How the labelled images of a source are read and spoken of; see `curate.pools.labels`."""
 
@@ -96,7 +113,7 @@ class Source(Settings, frozen=True, kw_only=True):
     labelled images also folders."""
     base: str | None = None
     """What the paths in lists are relative to (`s3://commoncrawl/`): the working directory, for crawls https://data.commoncrawl.org/."""
-    reader: Literal["auto", "archive", "table", "tar", "pmc", "labels"] = "auto"
+    reader: Literal["auto", "archive", "table", "tar", "pmc", "labels", "slides"] = "auto"
     """What its files are; `auto` goes by their names: see `curate.pools.readers`."""
     files: Count | None = None
     """So many of its files, drawn by the recipe's seed without replacement; all by default."""
@@ -109,6 +126,8 @@ class Source(Settings, frozen=True, kw_only=True):
     """What its tables need beyond the names of columns that are known."""
     labels: Labels | None = None
     """For the reader `labels`."""
+    slides: Slides | None = None
+    """For the reader `slides`."""
     pmc: Pmc | None = None
     """For the reader `pmc`."""
 
