@@ -240,7 +240,7 @@ def main() -> None:
     report(
         "captions",
         "one worker, an endpoint on loopback that takes a time for each request (half to one and a half times what stands there, the 20 ms exactly); JPEGs of 480 x 360 sent as they are, texts, JPEGs of 1280 x 960 made smaller; the peer is "
-        f"aiohttp posting the same bodies from memory; medians of {args.runs} runs that take turns, wall time, on a machine with other work on it",
+        f"aiohttp posting the same bodies from memory; medians of {args.runs} runs that take turns, wall time",
         rows,
     )
 
