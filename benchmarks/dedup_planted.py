@@ -84,7 +84,7 @@ def ours(folder: str) -> Groups:
                 "image_uid": names[order].tolist(),
             }
         )
-        ties += edges.runs(table.to_batches(), ["key"], partial(edges.perceptual, distance=DISTANCE), hashes.LARGEST)
+        ties += edges.perceptual(table.to_batches(), ["key"], DISTANCE)
     root = {name: name for name in names}
     for batch in edges.components(ties):
         root |= dict(zip(batch["a"].to_pylist(), batch["b"].to_pylist(), strict=True))

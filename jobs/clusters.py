@@ -30,8 +30,8 @@ def hash_edges(spark: Any, free: Any, settings: Dedup, images: int) -> Any:
     masks = ", ".join(f"{mask}L" for mask in hashes.masks(blocks, distance).view(np.int64).tolist())
     banded = tied.where("a = b").selectExpr("phash", "a image_uid", f"posexplode(array({masks})) as (band, mask)")
     keyed = banded.selectExpr("phash", "image_uid", "band", "phash & mask key")
-    look = partial(edges.perceptual, distance=distance)
-    return equal.union(bucketed(keyed, ["band", "key"], ["phash"], look, hashes.LARGEST))
+    by = ["band", "key"]
+    return equal.union(bucketed(keyed, by, ["phash"], partial(edges.perceptual, by=by, distance=distance)))
 
 
 def semantic_ties(run: engine.Run, settings: Dedup, source: nodes.Source, standing: Any) -> Any:
@@ -42,10 +42,11 @@ def semantic_ties(run: engine.Run, settings: Dedup, source: nodes.Source, standi
     heads = standing.where("image_uid = best.image_uid").select("image_uid", "curated", "rank")
     alone = rows.hint("merge").join(heads.hint("merge"), "image_uid")  # see components.STANDING
     bucket = partial(edges.semantic, epsilon=settings.semantic_epsilon, rule=rule, device=settings.device)
+    look = partial(edges.runs, by=["cluster"], bucket=bucket, most=embeddings.LARGEST)
     # Components are joined across cuts by their smallest uid, and semdedup visits by a measure of its own, ties by uid.
     order = "rank" if rule == "greedy" else "image_uid"
     columns = ["cluster", "image_uid", "curated", "embedding"]
-    ties = bucketed(alone, ["cluster"], [order], bucket, embeddings.LARGEST, columns)
+    ties = bucketed(alone, ["cluster"], [order], look, columns)
     if rule != "components":
         return ties
     return spark.sql(components.BEST, standing=standing, like=components.of(spark, ties))
@@ -63,10 +64,8 @@ def centres(run: engine.Run, settings: Dedup, source: nodes.Source) -> np.ndarra
     return embeddings.split(sample, embeddings.centroids(sample, clusters, seed), images, seed)
 
 
-def bucketed(
-    rows: Any, by: list[str], order: list[str], bucket: edges.Bucket, most: int, columns: list[str] | None = None
-) -> Any:
-    """Edges that `bucket` finds among rows that agree in `by`, `most` of them at a time: the shuffle is Spark's."""
+def bucketed(rows: Any, by: list[str], order: list[str], look: Any, columns: list[str] | None = None) -> Any:
+    """Edges that `look` (sorted batches to edges) finds among rows that agree in `by`: the shuffle is Spark's."""
     sorted_rows = rows.repartition(*by).sortWithinPartitions(*by, *order)
     wanted = sorted_rows.select(*columns) if columns else sorted_rows
-    return wanted.mapInArrow(partial(edges.runs, by=by, bucket=bucket, most=most), components.EDGE)
+    return wanted.mapInArrow(look, components.EDGE)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
-from curate.duplicates import nodes, texts
+from curate.duplicates import edges, nodes, texts
 from jobs import clusters, components, engine
 
 VERDICTS = """
@@ -29,6 +29,7 @@ def near(run: engine.Run, source: nodes.Source, images: Any, similarity: float, 
     rows = every.hint("merge").join(images.select("image_uid"), "image_uid", "left_anti").persist()
     cached.callback(rows.unpersist)
     keyed = rows.selectExpr("uid", "grams", "posexplode(keys) as (band, key)")
-    bucket = partial(texts.near, similarity=similarity)
-    ties = clusters.bucketed(keyed, ["band", "key"], ["uid"], bucket, texts.LARGEST)
+    by, bucket = ["band", "key"], partial(texts.near, similarity=similarity)
+    compare = partial(edges.runs, by=by, bucket=bucket, most=texts.LARGEST)
+    ties = clusters.bucketed(keyed, by, ["uid"], compare)
     return spark.sql(VERDICTS, rows=rows, near=components.of(spark, ties))

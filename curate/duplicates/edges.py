@@ -26,30 +26,22 @@ def runs(
     Memory is one batch and the longest run. Runs longer than `most` are cut, and neighbours on both sides of a cut are missed.
     Runs of one row are passed over: nobody is their neighbour.
     """
-    held: list[pa.RecordBatch] = []
-    for batch in batches:
-        if not batch.num_rows:
-            continue
-        held.append(batch)
-        same = all(held[0][name][0] == batch[name][batch.num_rows - 1] for name in by)
-        if same and sum(map(len, held)) < most:
-            continue  # sorted, so all that is held is one run, and it may go on
-        table = pa.Table.from_batches(held).combine_chunks()
-        starts = _starts(table, by)
-        for start, end in pairwise(starts):
-            yield from _cut(table.slice(start, end - start), bucket, most)
-        open_run = table.slice(starts[-1])
-        whole = len(open_run) // most * most
-        yield from _cut(open_run.slice(0, whole), bucket, most)
-        held = open_run.slice(whole).to_batches()
-    if held:
-        yield from _cut(pa.Table.from_batches(held).combine_chunks(), bucket, most)
+    for table, cuts in _whole_runs(batches, by, most):
+        for start, end in pairwise(cuts):
+            if end - start > 1:
+                yield from bucket(table.slice(start, end - start)).to_batches()
 
 
-def perceptual(bucket: pa.Table, distance: int) -> pa.Table:
-    """Edges of one bucket (columns phash: int64 bits of the hash, ascending; image_uid) by Hamming distance."""
-    bits = bucket["phash"].to_numpy().view(np.uint64)
-    return star(bucket["image_uid"].to_numpy(), *hashes.close_pairs(bits, distance))
+def perceptual(
+    batches: Iterable[pa.RecordBatch], by: Sequence[str], distance: int, most: int = hashes.LARGEST
+) -> Iterator[pa.RecordBatch]:
+    """Edges by Hamming distance in each run of rows that agree in `by`, as of `runs`, for all runs of a batch at once: most hold two or three.
+
+    Columns phash (int64, the bits of the hash) and image_uid, sorted by `by`.
+    """
+    for table, cuts in _whole_runs(batches, by, most):
+        pairs = hashes.close_pairs(table["phash"].to_numpy().view(np.uint64), distance, cuts)
+        yield from star(table["image_uid"].to_numpy(), *pairs).to_batches()
 
 
 def semantic(bucket: pa.Table, epsilon: float, rule: str, device: str = "cpu") -> pa.Table:
@@ -94,18 +86,40 @@ def star(uids: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> pa.Table:
     return pa.table([pa.array(names[leaf], pa.string()), pa.array(hubs[leaf], pa.string())], schema=EDGE)
 
 
-def _cut(run: pa.Table, bucket: Bucket, most: int) -> Iterator[pa.RecordBatch]:
-    for start in range(0, len(run), most):
-        part = run.slice(start, most)
-        if len(part) > 1:
-            yield from bucket(part).to_batches()
+def _whole_runs(
+    batches: Iterable[pa.RecordBatch], by: Sequence[str], most: int
+) -> Iterator[tuple[pa.Table, np.ndarray]]:
+    """Tables of whole runs (or of `most` rows of a longer one), with where runs begin, and the table's end."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        held.append(batch)
+        same = all(held[0][name][0] == batch[name][batch.num_rows - 1] for name in by)
+        if same and sum(map(len, held)) < most:
+            continue  # sorted, so all that is held is one run, and it may go on
+        table = pa.Table.from_batches(held).combine_chunks()
+        last = int(_starts(table, by)[-1])
+        whole = last + (len(table) - last) // most * most
+        if whole:
+            yield table.slice(0, whole), _cuts(table.slice(0, whole), by, most)
+        held = table.slice(whole).to_batches()
+    if held:
+        table = pa.Table.from_batches(held).combine_chunks()
+        yield table, _cuts(table, by, most)
 
 
-def _starts(table: pa.Table, by: Sequence[str]) -> list[int]:
-    """Indices of the rows at which a run begins."""
+def _cuts(table: pa.Table, by: Sequence[str], most: int) -> np.ndarray:
+    """Where runs begin, those of more than `most` rows also at every `most`, and the table's length; int64."""
+    ends = [*_starts(table, by).tolist(), len(table)]
+    return np.array([cut for start, end in pairwise(ends) for cut in range(start, end, most)] + ends[-1:])
+
+
+def _starts(table: pa.Table, by: Sequence[str]) -> np.ndarray:
+    """Indices of the rows at which a run begins, int64."""
     change = np.zeros(len(table), dtype=bool)
     change[:1] = True
     for name in by:
         values = table[name].to_numpy()
         change[1:] |= values[1:] != values[:-1]
-    return np.flatnonzero(change).tolist()
+    return np.flatnonzero(change)

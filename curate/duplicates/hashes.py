@@ -20,6 +20,8 @@ LARGEST = 1 << 16
 """Hashes that are compared with each other at most. Neighbours on both sides of a cut are missed in this table and found in another
 one, unless they are cut in all."""
 _BLOCK = 1024
+_SHORT = 64
+"""Runs of at most as many hashes are compared together, longer ones by blocks."""
 
 
 def parse(texts: Sequence[str]) -> np.ndarray:
@@ -49,16 +51,37 @@ def keys(hashes: np.ndarray, blocks: int, distance: int) -> np.ndarray:
     return hashes[None, :] & masks(blocks, distance)[:, None]
 
 
-def close_pairs(hashes: np.ndarray, distance: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices (i, j), i < j, of all hashes (uint64, shape (n,)) at most `distance` bits apart; a block of rows at a time."""
-    found_rows, found_columns = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for start in range(0, len(hashes), _BLOCK):
-        apart = np.bitwise_count(hashes[start : start + _BLOCK, None] ^ hashes[None, start:])
-        rows, columns = np.nonzero(apart <= distance)
-        upper = rows < columns
-        found_rows.append(rows[upper] + start)
-        found_columns.append(columns[upper] + start)
-    return np.concatenate(found_rows), np.concatenate(found_columns)
+def close_pairs(hashes: np.ndarray, distance: int, cuts: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Indices (i, j), i < j, of all hashes (uint64, shape (n,)) at most `distance` bits apart; both int64.
+
+    `cuts`: only pairs inside hashes[cuts[k] : cuts[k + 1]]; ascending, from 0 to n. Without, all are compared with all.
+    """
+    cuts = np.array([0, len(hashes)]) if cuts is None else cuts
+    sizes = np.diff(cuts)
+    found = [
+        _block_pairs(hashes, start, cuts[run + 1], distance)
+        for run in np.flatnonzero(sizes > _SHORT)
+        for start in range(cuts[run], cuts[run + 1], _BLOCK)
+    ]
+    # Each hash of the short runs with the one `step` further on, of all runs at once, as long as that is in its run.
+    ends, rows = np.repeat(np.where(sizes > _SHORT, 0, cuts[1:]), sizes), np.arange(len(hashes))
+    for step in range(1, _SHORT):
+        rows = rows[rows + step < ends[rows]]
+        if not len(rows):
+            break
+        near = rows[np.bitwise_count(hashes[rows] ^ hashes[rows + step]) <= distance]
+        found.append((near, near + step))
+    firsts, seconds = zip(*found, strict=True) if found else ([], [])
+    return np.concatenate([np.zeros(0, np.int64), *firsts]), np.concatenate([np.zeros(0, np.int64), *seconds])
+
+
+def _block_pairs(hashes: np.ndarray, start: int, end: int, distance: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of a block of rows of a run with the rows of the run from there to its end."""
+    last = min(start + _BLOCK, end)
+    apart = np.bitwise_count(hashes[start:last, None] ^ hashes[None, start:end])
+    rows, columns = np.nonzero(apart <= distance)
+    upper = rows < columns
+    return rows[upper] + start, columns[upper] + start
 
 
 def any_close(hashes: np.ndarray, references: np.ndarray, distance: int) -> np.ndarray:

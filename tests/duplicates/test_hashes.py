@@ -70,6 +70,18 @@ def test_a_pair_is_found_in_large_buckets_too():
     assert (7, 2500) in set(zip(rows.tolist(), columns.tolist(), strict=True))
 
 
+@pytest.mark.parametrize("most", [1, 2, 63, 64, 65, 300])
+def test_pairs_are_those_within_runs(most):
+    draw = np.random.default_rng(most)
+    bits = draw.integers(0, 2, (700, 3)).astype(np.uint64) @ np.array([1, 2, 4], np.uint64)
+    cuts = np.cumsum([0, *draw.integers(1, most + 1, 700)])
+    cuts = np.array([*cuts[cuts < 700], 700])
+    rows, columns = hashes.close_pairs(bits, 1, cuts)
+    run = np.searchsorted(cuts, np.arange(700), "right")
+    wanted = {(i, j) for i, j in np.argwhere(brute(bits, bits, 1)).tolist() if i < j and run[i] == run[j]}
+    assert len(rows) == len(wanted) and set(zip(rows.tolist(), columns.tolist(), strict=True)) == wanted
+
+
 def test_texts_are_parsed_bit_by_bit():
     assert hashes.parse(["8000000000000001", "0000000000000000"]).tolist() == [2**63 + 1, 0]
 
@@ -83,7 +95,7 @@ def test_runs_do_not_depend_on_how_batches_are_cut(cut):
     rows.sort()
     table = pa.table(dict(zip(("band", "key", "phash", "image_uid"), map(list, zip(*rows, strict=True)), strict=True)))
     batches = [batch for start in range(0, len(table), cut) for batch in table.slice(start, cut).to_batches()]
-    found = edges.runs(batches, ["band", "key"], lambda bucket: edges.perceptual(bucket, 4))
+    found = edges.perceptual(batches, ["band", "key"], 4)
     tied = {(row["a"], row["b"]) for batch in found for row in batch.to_pylist()}
     at = {uid: i for i, uid in enumerate(uids)}
     pairs = {(i, j) for i, j in np.argwhere(brute(bits, bits, 4)).tolist() if i < j}
