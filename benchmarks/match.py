@@ -20,8 +20,9 @@ import pyarrow as pa
 from harness import measure, report, row
 from scale import Runs
 
-from curate.concepts import index, language
+from curate.concepts import index
 from curate.concepts.rules import MARKS, padded
+from curate.texts import language
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXTS = 100_000

@@ -19,9 +19,10 @@ from harness import Tree, row, shared_out
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from curate import schema
-from curate.concepts import index, language, matching
+from curate.concepts import index, matching
 from curate.recipe import Match
 from curate.store import ROW_GROUP, Dataset, Plan, part_name
+from curate.texts import language
 
 PART = 500_000
 SIZES = (1_000_000, 10_000_000)

@@ -111,14 +111,14 @@ def settings(folder: Path) -> Any:
 
 def ours(folder: Path) -> None:
     """The stage itself on one worker, as its job runs it but for the engine that starts it."""
-    from curate.scores import passing, registry
+    from curate.scores import making, registry
     from curate.store import Dataset, Plan, part_name
 
     images, target, model = Dataset(str(folder), "images"), Dataset(str(folder), "scores/b32"), settings(folder)
     plan = Plan(dataset=target.name, stage="score", settings=registry.identity(model), inputs={}, parts=(part_name(0),))
     target.begin(plan)
-    task = passing.Task(model, target, plan)
-    passing.score_part(part_name(0), images=images, tasks=[task], device="cpu", threads=2, max_pixels=50_000_000)
+    task = making.Task(model, target, plan)
+    making.score_part(part_name(0), images=images, tasks=[task], device="cpu", threads=2, max_pixels=50_000_000)
 
 
 def plain(folder: Path) -> Any:

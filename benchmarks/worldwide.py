@@ -61,7 +61,7 @@ def entry_list(size: int, seed: int, real: list[str]) -> pa.Table:
 
 def names() -> list[str]:
     """The languages that the identification knows, and made-up ones up to their number."""
-    from curate.concepts import language
+    from curate.texts import language
 
     known = list(language.identify(pa.array(["x"]), "lid.176.ftz").labels)
     first = ["en", "de", "fr", "es", "ja", "ru", "zh", "it", "pt", "pl"]

@@ -13,9 +13,10 @@ import msgspec
 import pyarrow as pa
 
 from curate import parts, schema
-from curate.concepts import counting, entries, language, matching
+from curate.concepts import counting, entries, matching
 from curate.recipe import Match
 from curate.store import Part
+from curate.texts import language
 from jobs import engine, reducing
 
 

@@ -15,8 +15,8 @@ import msgspec
 from curate import disclosures
 from curate.images import generations
 from curate.recipe import Model
-from curate.scores import npz, passing, registry, stored
-from curate.scores.passing import Task
+from curate.scores import making, npz, registry, stored
+from curate.scores.making import Task
 from curate.scores.settings import OfEmbeddings, OfModel, OfPool
 from curate.store import Part
 from jobs import deriving, engine
@@ -79,7 +79,7 @@ def make(run: engine.Run, tasks: Sequence[Task]) -> None:
     def passed() -> list[dict[str, Part]]:
         gpus = gpus_each(run.engines, settings.device, unfinished)
         function = partial(
-            passing.score_part,
+            making.score_part,
             images=images,
             tasks=unfinished,
             device=settings.device,

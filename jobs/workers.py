@@ -19,12 +19,13 @@ import pyarrow as pa
 from pyspark import daemon
 
 from curate import CurateError
-from curate.concepts import characters, index, language, words
+from curate.concepts import characters, index, words
 from curate.concepts.building.assembling import assemble
-from curate.concepts.fasttext import predict
 from curate.kernels import kept
 from curate.pools import warming
 from curate.recipe import Match
+from curate.texts import language
+from curate.texts.fasttext import predict
 from jobs.attaching import WARM, WARM_ALWAYS
 
 

@@ -43,6 +43,32 @@ def test_the_library_does_not_import_the_jobs_that_use_it():
     assert not guilty
 
 
+ROOMS = {"pools", "concepts", "scores", "duplicates", "captions", "selection", "shards", "training", "evaluation"}
+"""Folders of stages: what two of them need is on a lower floor (facts, texts, images, backends, ...)."""
+READS = {("training", "shards"), ("training", "pools")}
+"""Training reads what shard wrote, and of others what extract can read."""
+
+
+def rooms_used(room: str) -> set[str]:
+    """The folders of `curate` from which a folder takes modules, itself left out."""
+    found = set()
+    for file in (ROOT / "curate" / room).rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module == "curate":
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("curate."):
+                found.add(node.module.split(".")[1])
+    return found - {room}
+
+
+def test_the_folders_of_stages_do_not_know_each_other():
+    known = {(room, other) for room in ROOMS for other in rooms_used(room) & ROOMS}
+    assert known == READS
+    below = {room.name for room in (ROOT / "curate").iterdir() if room.is_dir()} - ROOMS
+    for room in below - {"commands", "explaining", "recipe", "report"}:
+        assert not rooms_used(room) & ROOMS, room
+
+
 def test_import_curate_is_light():
     code = "import sys, curate.cli, curate.store, curate.recipe; print([m for m in ('torch','pyspark','ray','cv2','faiss') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

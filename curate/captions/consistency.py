@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from curate import models
 from curate.captions.contract import REASON, Columns, Computing, Kind
 from curate.captions.settings import Captioner
-from curate.scores.contract import unless, vectors
+from curate.facts.contract import unless, vectors
 from curate.settings import Name
 from curate.weights import Model
 

@@ -4,7 +4,7 @@ A captioner that asks a backend holds a conversation about each pair (`converse`
 further, and ends with columns. Thousands of conversations are open at a time, so that a backend always has something to do; nothing
 that one of them does hangs on another.
 
-A captioner that computes (ranks, boxes, heat maps) is a scorer (`curate.scores.contract.Scorer`) that also reads other tables.
+A captioner that computes (ranks, boxes, heat maps) is a scorer (`curate.facts.contract.Scorer`) that also reads other tables.
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from curate.backends.contract import Answer, Photo, Request
-from curate.scores.contract import REASON, Columns, Scorer
+from curate.facts.contract import REASON, Columns, Scorer
 
 __all__ = [
     "COUNTED",

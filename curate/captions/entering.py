@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 from curate import schema
 from curate.captions.settings import Captioner
 from curate.draw import draw
+from curate.facts.contract import REASON
 from curate.ledger import DROPPED, FAILED, GONE, KEPT
 from curate.schema import Schema
-from curate.scores.contract import REASON
 
 NOT_DRAWN, NO_CAPTION, NO_EMBEDDING = "not_drawn", "no_caption", "no_embedding"
 IMAGES = ("image_uid", "text", "state", "curated", "sha256")

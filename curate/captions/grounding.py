@@ -16,7 +16,7 @@ from curate import models
 from curate.captions.contract import REASON, Columns, Computing, Kind
 from curate.captions.settings import Captioner
 from curate.draw import draw
-from curate.scores.contract import vectors
+from curate.facts.contract import vectors
 from curate.settings import Name, Share
 from curate.texts import synsets
 from curate.texts.phrases import phrases

@@ -23,12 +23,12 @@ from curate.captions.contract import COUNTED, Asking, Computing, Reads, Row
 from curate.captions.conversing import conversed
 from curate.captions.entering import IMAGES, Entered, entering, laid
 from curate.captions.settings import Captioner
+from curate.facts import passing
 from curate.images.archive import images_of
 from curate.ledger import GONE, KEPT
 from curate.parts import Inputs
 from curate.recipe import Model
 from curate.schema import Schema
-from curate.scores import passing
 from curate.store import Dataset, Part, Plan
 from curate.weights import ModelError
 

@@ -16,9 +16,9 @@ import pyarrow as pa
 from curate import models
 from curate.captions.contract import REASON, Columns, Computing, Kind
 from curate.captions.settings import Captioner
-from curate.scores import grammar
-from curate.scores.contract import unless, vectors
-from curate.scores.heads import Head
+from curate.facts import grammar
+from curate.facts.contract import unless, vectors
+from curate.facts.heads import Head
 from curate.settings import Name, Positive
 from curate.weights import Model
 

@@ -189,7 +189,7 @@ def in_script(text: str, code: str) -> bool:
 def in_language(text: str, code: str, model: str) -> bool:
     """Whether the house's language model takes a text to be in a language, or cannot tell: the text is short, the model is not sure, or has
     no such language."""
-    from curate.concepts import language  # compiles loops
+    from curate.texts import language  # compiles loops
 
     # Addresses and placeholders are in no language.
     found = language.identify(pa.array([keeping.without_placeholders(text)]), model)
@@ -200,7 +200,7 @@ def in_language(text: str, code: str, model: str) -> bool:
 
 def identity(settings: Translate) -> dict[str, Any]:
     """Raises RecipeError when the language model is not here."""
-    from curate.concepts import language
+    from curate.texts import language
 
     known = language.fingerprint(settings.language_model) if settings.check_language else None
     return settings.identity() | {
@@ -211,7 +211,7 @@ def identity(settings: Translate) -> dict[str, Any]:
 
 def load(settings: Translate, device: str, identity: Mapping[str, Any]) -> Translator:
     """Raises RecipeError when the language model is not here, or not the one that was planned with."""
-    from curate.concepts import language
+    from curate.texts import language
 
     if settings.check_language and language.fingerprint(settings.language_model) != identity["language_model"]:
         raise RecipeError(

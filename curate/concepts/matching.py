@@ -6,10 +6,11 @@ The rules are defined in `rules`; what finds their matches is an `index`, made o
 import numpy as np
 import pyarrow as pa
 
-from curate.concepts import index, language
+from curate.concepts import index
 from curate.kernels import compiled
 from curate.ledger import DROPPED, FAILED, KEPT
 from curate.recipe import Match
+from curate.texts import language
 from curate.texts.buffers import laid_out
 
 STATES = (KEPT, DROPPED, FAILED)

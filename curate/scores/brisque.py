@@ -18,7 +18,8 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from curate.scores.contract import Columns, Kind, Picture, Scorer
+from curate.facts.contract import Columns, Picture, Scorer
+from curate.scores.contract import Kind
 from curate.scores.settings import Brisque
 from curate.weights import ModelError, sha256
 

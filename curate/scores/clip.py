@@ -7,8 +7,9 @@ import numpy as np
 import pyarrow as pa
 
 from curate import models
+from curate.facts.contract import REASON, Columns, Picture, Scorer, column, unless
 from curate.recipe import Model
-from curate.scores.contract import REASON, Columns, Kind, Picture, Scorer, column, unless
+from curate.scores.contract import Kind
 
 
 class ClipScorer(Scorer):

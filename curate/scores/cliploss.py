@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from curate.draw import draw
+from curate.facts.contract import Columns
 from curate.models import Clip, device_of
-from curate.scores.contract import Columns, Kind
+from curate.scores.contract import Kind
 from curate.scores.derived import Arrays, Derived, Rows, Targets
 from curate.scores.settings import ClipLoss
 

@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from curate.draw import draw
+from curate.facts.contract import Columns
 from curate.models import Clip
-from curate.scores.contract import Columns, Kind
+from curate.scores.contract import Kind
 from curate.scores.derived import Arrays, Derived, Rows, Targets, embedded_images
 from curate.scores.settings import Clusters
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from curate.facts.contract import REASON, Columns, column, unless
 from curate.scores import onnx
-from curate.scores.contract import REASON, Columns, Kind, column, unless
+from curate.scores.contract import Kind
 from curate.scores.settings import Copies
 
 

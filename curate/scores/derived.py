@@ -19,12 +19,12 @@ import numpy as np
 import pyarrow as pa
 
 from curate import models, parts, schema
+from curate.facts.contract import Columns, vectors
+from curate.facts.laying import NO_EMBEDDING, laid
 from curate.images.decoding import MAX_PIXELS, ImageError, decode
 from curate.ledger import alive
 from curate.models import Clip
 from curate.recipe import Model
-from curate.scores.contract import Columns, vectors
-from curate.scores.laying import NO_EMBEDDING, laid
 from curate.storage import located
 from curate.store import Dataset, Part, Plan, StoreError
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from curate.scores.contract import Columns, Kind, Picture, Scorer
+from curate.facts.contract import Columns, Picture, Scorer
+from curate.scores.contract import Kind
 from curate.scores.settings import Faces
 from curate.weights import ModelError, sha256
 

@@ -9,9 +9,9 @@ import xxhash
 
 from curate import CurateError
 from curate.draw import draw
+from curate.facts.grammar import grammaticality
+from curate.facts.heads import TOWER, Head
 from curate.recipe import GrammarHead
-from curate.scores.grammar import grammaticality
-from curate.scores.heads import TOWER, Head
 from curate.texts.corrupting import CORRUPTIONS, corrupted, folded, one_of_five
 
 LEAST = 20
@@ -137,7 +137,7 @@ def fit(good: np.ndarray, bad: np.ndarray, settings: GrammarHead, seed: int, tow
 
 
 def unit(vectors: Any) -> Any:
-    """Tensor of float16 vectors as float32 of length 1, as `curate.scores.heads.Head` sees them."""
+    """Tensor of float16 vectors as float32 of length 1, as `curate.facts.heads.Head` sees them."""
     import torch
 
     return torch.nn.functional.normalize(vectors.float(), dim=-1)
@@ -207,7 +207,7 @@ def fingerprint(texts: Texts) -> str:
 
 
 def encoded(head: Head) -> bytes:
-    """The head as a file of safetensors that `curate.scores.heads.load` reads."""
+    """The head as a file of safetensors that `curate.facts.heads.load` reads."""
     from safetensors.numpy import save
 
     arrays = {f"layers.{2 * i}.{name}": np.ascontiguousarray(values) for i, pair in enumerate(head.layers)

@@ -18,9 +18,10 @@ import numpy as np
 
 from curate import lorentz
 from curate.draw import draw
+from curate.facts.contract import REASON, Columns
 from curate.hugging import folder_of
 from curate.models import Clip, device_of
-from curate.scores.contract import REASON, Columns, Kind
+from curate.scores.contract import Kind
 from curate.scores.derived import Arrays, Derived, Rows, Targets
 from curate.scores.references import raw, read, thinned
 from curate.scores.settings import Hype

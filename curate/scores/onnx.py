@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from curate.scores.contract import Picture, Scorer
+from curate.facts.contract import Picture, Scorer
 from curate.scores.settings import Network, Tmars
 from curate.weights import ModelError, sha256
 

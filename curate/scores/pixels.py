@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from curate.facts.contract import Columns, Picture, Scorer
 from curate.images.decoding import frames
-from curate.scores.contract import Columns, Kind, Picture, Scorer
+from curate.scores.contract import Kind
 from curate.scores.settings import Pixels
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from curate.facts.contract import Columns
 from curate.models import Clip
-from curate.scores.contract import Columns, Kind
+from curate.scores.contract import Kind
 from curate.scores.derived import Arrays, Derived, Rows, Targets, embedded_classes
 from curate.scores.settings import PseudoLabels
 

@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from curate import models
+from curate.facts.contract import REASON, Columns, Scorer, unless, vectors
 from curate.recipe import Model
-from curate.scores.contract import REASON, Columns, Kind, Scorer, unless, vectors
+from curate.scores.contract import Kind
 from curate.scores.settings import Quality
 
 SCALE = 100.0

@@ -7,8 +7,8 @@ import numpy as np
 import xxhash
 
 from curate.draw import draw
+from curate.facts.contract import vectors
 from curate.ledger import alive
-from curate.scores.contract import vectors
 from curate.scores.derived import Arrays, TargetError
 from curate.storage import located
 from curate.store import Dataset

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from curate.facts import heads
+from curate.facts.contract import REASON, Columns, Scorer, unless, vectors
 from curate.recipe import Model
-from curate.scores import heads
-from curate.scores.contract import REASON, Columns, Kind, Scorer, unless, vectors
+from curate.scores.contract import Kind
 from curate.scores.settings import Safety
 from curate.weights import ModelError
 

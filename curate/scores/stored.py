@@ -7,12 +7,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate import parts
+from curate.facts.contract import Scorer
+from curate.facts.laying import NO_EMBEDDING, laid
 from curate.ledger import KEPT, alive
 from curate.schema import Schema
 from curate.scores import registry
-from curate.scores.contract import Scorer
-from curate.scores.laying import NO_EMBEDDING, laid
-from curate.scores.passing import Task
+from curate.scores.making import Task
 from curate.store import Dataset, Part
 
 

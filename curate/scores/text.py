@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from curate.scores.contract import Columns, Kind, OfTexts
+from curate.facts.contract import Columns
+from curate.scores.contract import Kind, OfTexts
 from curate.scores.settings import Text
 from curate.texts import arrays, personal, points, synsets, words
 

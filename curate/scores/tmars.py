@@ -16,10 +16,11 @@ import pyarrow as pa
 from PIL import Image, ImageDraw
 
 from curate import models
+from curate.facts.contract import REASON, Columns, Picture, Scorer
 from curate.recipe import Model
 from curate.scores import lettering, onnx
 from curate.scores.clip import ClipScorer
-from curate.scores.contract import REASON, Columns, Kind, Picture, Scorer
+from curate.scores.contract import Kind
 from curate.scores.settings import CLASSICAL, Tmars
 from curate.weights import ModelError
 

@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from curate import models
-from curate.scores.contract import REASON, Columns, Kind, Scorer, unless
+from curate.facts.contract import REASON, Columns, Scorer, unless
+from curate.scores.contract import Kind
 from curate.scores.settings import Toxicity
 from curate.store import nearest
 from curate.weights import ModelError, sha256

@@ -23,7 +23,8 @@ from curate.backends import openai, sending
 from curate.backends.cache import ANSWERS, Cache
 from curate.backends.contract import Answer, Photo, Request, Sampling
 from curate.backends.desk import Desk
-from curate.scores.contract import REASON, Columns, Kind, Picture, Scorer
+from curate.facts.contract import REASON, Columns, Picture, Scorer
+from curate.scores.contract import Kind
 from curate.scores.settings import Vlm
 
 QUESTIONS = {

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from curate.facts.contract import REASON, Columns, unless
 from curate.scores import onnx
-from curate.scores.contract import REASON, Columns, Kind, unless
+from curate.scores.contract import Kind
 from curate.scores.settings import Watermark
 from curate.weights import ModelError
 

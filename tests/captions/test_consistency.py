@@ -8,8 +8,8 @@ from curate import models, schema
 from curate.captions import consistency
 from curate.captions.consistency import Comparer, Consistency, first_best, novelty
 from curate.captions.contract import REASON
+from curate.facts.contract import column
 from curate.recipe import Model
-from curate.scores.contract import column
 
 
 @pytest.fixture(scope="module")

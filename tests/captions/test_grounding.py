@@ -7,7 +7,7 @@ import xxhash
 
 from curate import recipe
 from curate.captions.grounding import PROMPT, Checker, Grounding, vocabulary
-from curate.scores.contract import column
+from curate.facts.contract import column
 
 
 class Compass:

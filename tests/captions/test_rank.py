@@ -9,9 +9,9 @@ from curate import models
 from curate.captions import rank as ranking
 from curate.captions.contract import REASON
 from curate.captions.rank import Rank, Ranker
+from curate.facts.heads import Head
 from curate.recipe import RecipeError
-from curate.scores import passing
-from curate.scores.heads import Head
+from curate.scores import making
 from curate.store import Dataset, Plan
 from curate.weights import Model, ModelError
 from tests.captions.workdirs import captioned, own, task_of
@@ -125,9 +125,9 @@ def scored(workdir, model):
         dataset=target.name, stage="score", settings=models.identity(model), inputs={}, parts=tuple(images.part_names())
     )
     target.begin(plan)
-    task = passing.Task(model, target, plan)
+    task = making.Task(model, target, plan)
     for part in plan.parts:
-        passing.score_part(part, images=images, tasks=[task], device="cpu", threads=1, max_pixels=10**6)
+        making.score_part(part, images=images, tasks=[task], device="cpu", threads=1, max_pixels=10**6)
     target.commit(plan)
 
 

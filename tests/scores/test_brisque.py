@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 from PIL import Image, ImageFilter
 
+from curate.facts.contract import Picture
 from curate.scores import brisque
-from curate.scores.contract import Picture
 from curate.scores.settings import Brisque
 from curate.weights import ModelError
 from tests.scores.pictures import PHOTOGRAPHS, packed, photograph

@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 
 from curate import models, schema
+from curate.facts import passing
+from curate.facts.passing import Desk, Pictures
 from curate.ledger import of_states
 from curate.recipe import Model
-from curate.scores import passing
 from curate.scores.clip import ClipScorer
-from curate.scores.passing import Desk, Pictures
 from curate.store import StoreError
 
 

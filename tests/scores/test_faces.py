@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from curate import recipe, schema
+from curate.facts.contract import Picture
 from curate.recipe import RecipeError
 from curate.scores import faces
-from curate.scores.contract import Picture
 from curate.scores.settings import Faces
 from curate.weights import ModelError
 from tests.scores.pictures import photograph

@@ -6,8 +6,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from curate import models, recipe
+from curate.facts import heads
 from curate.recipe import GrammarHead, Model, RecipeError
-from curate.scores import grammar, grammar_training, heads, registry
+from curate.scores import grammar, grammar_training, registry
 from curate.scores.grammar_training import GrammarError, corruptions, embedded, fit, learn, measure, parted
 from curate.scores.settings import Grammar
 from curate.texts.corrupting import CORRUPTIONS, folded

@@ -10,8 +10,9 @@ import torch
 from safetensors.numpy import save_file
 
 from curate import recipe, schema
+from curate.facts import heads
 from curate.recipe import Model, RecipeError
-from curate.scores import aesthetics, heads, safety, stored
+from curate.scores import aesthetics, safety, stored
 from curate.scores.settings import Aesthetics, Safety
 from curate.weights import ModelError
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from curate.scores.contract import Picture
+from curate.facts.contract import Picture
 from curate.scores.pixels import sharpness
 from tests.scores.pictures import photograph
 

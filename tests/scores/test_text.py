@@ -6,8 +6,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from curate import schema
+from curate.facts.contract import columns_of
 from curate.scores import text
-from curate.scores.contract import columns_of
 from curate.scores.settings import Text
 from curate.texts import stock
 

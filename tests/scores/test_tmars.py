@@ -12,11 +12,11 @@ from onnx import TensorProto, helper
 from PIL import Image, ImageDraw, ImageFont
 
 from curate import models, recipe, schema
+from curate.facts.contract import Picture
+from curate.facts.laying import laid
 from curate.recipe import Model, RecipeError
 from curate.scores import lettering, registry, tmars
 from curate.scores.clip import ClipScorer
-from curate.scores.contract import Picture
-from curate.scores.laying import laid
 from curate.scores.settings import Tmars
 from curate.weights import ModelError
 from tests.scores.pictures import photograph

@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 import torch
 
+from curate.facts.contract import REASON
 from curate.scores import toxicity
-from curate.scores.contract import REASON
 from curate.scores.settings import Toxicity
 from curate.weights import ModelError
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from curate import schema
 from curate.backends.contract import Answer
+from curate.facts.contract import REASON, Picture, columns_of
 from curate.scores import vlm
-from curate.scores.contract import REASON, Picture, columns_of
 from curate.scores.settings import Vlm
 from curate.weights import ModelError
 from tests.endpoint import endpoint, says

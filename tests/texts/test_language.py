@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from curate.concepts.language import fingerprint, identify, locate
 from curate.recipe import RecipeError
+from curate.texts.language import fingerprint, identify, locate
 
 MODEL = "lid.176.ftz"
 SENTENCES = {

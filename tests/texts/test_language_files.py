@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from curate.concepts.language import identify, locate
 from curate.recipe import RecipeError
+from curate.texts.language import identify, locate
 
 TEXTS = pa.array(["Das Haus steht auf einem Hügel.", "", "wörd " * 50, "\u3042" * 700])
 SETTINGS, SIZES, ENTRIES = 8, 8 + 12 * 4 + 8, 8 + 12 * 4 + 8 + 12 + 16

@@ -3,9 +3,9 @@
 import numpy as np
 import pyarrow as pa
 
+from curate.facts.contract import REASON, Columns, columns_of
 from curate.ledger import DROPPED, FAILED, GONE, KEPT
 from curate.schema import EMBEDDING, TYPES, Schema
-from curate.scores.contract import REASON, Columns, columns_of
 
 UNDECODABLE, NO_EMBEDDING = "undecodable", "no_embedding"
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from curate.concepts.fasttext.memory import byte_at, count_ones, int64_at, put_int32, remainder
+from curate.texts.fasttext.memory import byte_at, count_ones, int64_at, put_int32, remainder
 
 EOS = b"</s>"
 FEWEST_ROWS = 4096

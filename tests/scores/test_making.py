@@ -10,11 +10,14 @@ import pytest
 from PIL import Image
 
 from curate import recipe, schema
+from curate.facts import passing
+from curate.facts.contract import REASON, Scorer
+from curate.facts.passing import Desk, Pictures
 from curate.images import decoding
 from curate.images.archive import ArchiveWriter, tar_name
-from curate.scores import passing, registry
-from curate.scores.contract import REASON, Kind, OfTexts, Scorer
-from curate.scores.passing import Desk, Pictures, Task
+from curate.scores import making, registry
+from curate.scores.contract import Kind, OfTexts
+from curate.scores.making import Task
 from curate.scores.pixels import PixelScorer, contrast
 from curate.scores.settings import Pixels
 from curate.store import Dataset, Plan, StoreError
@@ -73,7 +76,7 @@ def task(images, **plain) -> Task:
 
 
 def run(images, *tasks, max_pixels=10**6):
-    return passing.score_part("part-00000", images=images, tasks=tasks, device="cpu", threads=2, max_pixels=max_pixels)
+    return making.score_part("part-00000", images=images, tasks=tasks, device="cpu", threads=2, max_pixels=max_pixels)
 
 
 def test_pixels_are_facts_of_the_image_repeated_for_each_of_its_texts(images):

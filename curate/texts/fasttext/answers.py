@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from curate.concepts.fasttext.file import HIERARCHICAL, SOFTMAX
-from curate.concepts.fasttext.memory import (
+from curate.texts.fasttext.file import HIERARCHICAL, SOFTMAX
+from curate.texts.fasttext.memory import (
     float32_at,
     float64_at,
     int32_at,

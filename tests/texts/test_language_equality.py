@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from curate.concepts.fasttext.predict import _kept
-from curate.concepts.language import identify, locate
+from curate.texts.fasttext.predict import _kept
+from curate.texts.language import identify, locate
 
 fasttext = pytest.importorskip("fasttext")
 

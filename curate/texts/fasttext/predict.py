@@ -7,9 +7,9 @@ import numpy as np
 import xxhash
 from numba import njit
 
-from curate.concepts.fasttext.answers import NONE, Outputs, Search, exp32, first_answer
-from curate.concepts.fasttext.file import LABEL
-from curate.concepts.fasttext.memory import (
+from curate.texts.fasttext.answers import NONE, Outputs, Search, exp32, first_answer
+from curate.texts.fasttext.file import LABEL
+from curate.texts.fasttext.memory import (
     add_rows,
     byte_at,
     dot_columns,
@@ -20,7 +20,7 @@ from curate.concepts.fasttext.memory import (
     put_int32,
     put_int64,
 )
-from curate.concepts.fasttext.rows import (
+from curate.texts.fasttext.rows import (
     BASIS,
     BLOCK,
     EOS,
