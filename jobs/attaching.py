@@ -49,6 +49,10 @@ class Engines:
             self._ours += ["ray"] * started
         return self._ray
 
+    def gpu(self, device: str, wanted: bool = True) -> float:
+        """GPUs that an actor holds: one where it has a model for it (`wanted`), the recipe's device is not `cpu`, and Ray has any."""
+        return 1.0 if wanted and device != "cpu" and self.ray().cluster_resources().get("GPU", 0) else 0.0
+
     @contextmanager
     def same_actors(self) -> Iterator[None]:
         """Inside, `ray_map` goes on with the actors of the call before, so that many short steps load a library and a model once.

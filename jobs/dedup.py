@@ -8,20 +8,17 @@ import jobs  # noqa: F401 - before all others, see there
 # isort: split
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 
-from curate import models
-from curate.duplicates import nodes, overlap, planted, verdicts
-from curate.hints import nearest
+from curate.duplicates import nodes, overlap, verdicts
 from curate.images import generations
-from curate.recipe import Dedup, RecipeError
-from curate.store import Dataset, Part
-from jobs import clusters, components, engine, texts
+from curate.recipe import Dedup
+from curate.store import Part
+from jobs import clusters, components, engine, held_out, texts
 
 RECORD = "record string"
 
@@ -30,7 +27,7 @@ def run(run: engine.Run) -> None:
     settings, images = run.recipe.dedup, generations.newest(run.workdir)
     source = nodes.Source(
         images,
-        scores=run.dataset(f"scores/{model(run)}") if settings.semantic_model else None,
+        scores=run.dataset(f"scores/{held_out.model(run)}") if settings.semantic_model else None,
         pairs=run.dataset("pairs") if settings.keep == "oldest" else None,
         date=settings.keep_date,
     )
@@ -40,13 +37,11 @@ def run(run: engine.Run) -> None:
     plan = run.plan("duplicates", identity, inputs, images.part_names(), **marks)
     target = run.dataset("duplicates")
 
-    @cache
-    def calibration() -> planted.Calibration | None:
-        return calibrated(run) if settings.evaluation_cosine == "calibrated" else None
+    calibration = cache(partial(held_out.calibration, run))
 
     def launch(missing: list[str]) -> list[Part]:
         look = partial(
-            nodes.nodes, source=source, held=held(run, calibration(), target), distance=settings.phash_distance
+            nodes.nodes, source=source, held=held_out.held(run, calibration(), target), distance=settings.phash_distance
         )
         decide = partial(verdicts.decide_part, source=source, target=target, plan=plan)
         with ExitStack() as cached:
@@ -58,40 +53,6 @@ def run(run: engine.Run) -> None:
         return {"evaluation": msgspec.to_builtins(found)} if found else {}
 
     run.make(plan, launch, finish)
-
-
-def held(run: engine.Run, calibration: planted.Calibration | None, target: Dataset) -> overlap.Held:
-    """What the evaluation sets hold; their embeddings are made here, by the model whose scores are compared."""
-    sets, pixels, cosine = run.recipe.evaluate.sets, run.recipe.download.max_pixels, run.recipe.dedup.evaluation_cosine
-    found = overlap.held(sets, pixels)
-    if found.undecodable:
-        print(f"duplicates: {overlap.BYTES_ALONE.format(found.undecodable)}", flush=True)
-    cosine = calibration.cosine if calibration is not None else cosine
-    if not sets or not isinstance(cosine, float):
-        return found
-    return replace(found, embedded=overlap.embed(sets, loaded(run), pixels, target, cosine))
-
-
-def calibrated(run: engine.Run) -> planted.Calibration | None:
-    settings, sets, pixels = run.recipe.dedup, run.recipe.evaluate.sets, run.recipe.download.max_pixels
-    recall, seed = settings.evaluation_recall, run.recipe.seed
-    return planted.checked(overlap.calibrated(sets, loaded(run), pixels, recall, seed), settings) if sets else None
-
-
-def loaded(run: engine.Run) -> Any:
-    """The model that made the scores; ModelError when it is not what it was then."""
-    name = model(run)
-    revision = run.dataset(f"scores/{name}").require().plan.settings["revision"]
-    settings = next(one for one in run.recipe.score.models if one.name == name)
-    return models.load(settings, run.recipe.score.device, revision)
-
-
-def model(run: engine.Run) -> str:
-    """The model whose embeddings are compared; RecipeError when score does not know it."""
-    name, known = run.recipe.dedup.semantic_model or "", [model.name for model in run.recipe.score.models]
-    if name not in known:
-        raise RecipeError(f"dedup.semantic_model: {name!r} is not in score.models: {nearest(name, known)}")
-    return name
 
 
 def judged(run: engine.Run, settings: Dedup, source: nodes.Source, every: Any, cached: ExitStack) -> Any:

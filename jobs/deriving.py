@@ -42,14 +42,13 @@ def make(run: engine.Run, settings: OfPool, images: Dataset, finish: Callable[[]
     )  # fmt: skip
 
     def launch(missing: list[str]) -> list[Part]:
-        free = bool(score.device != "cpu" and run.engines.ray().cluster_resources().get("GPU", 0))
-        embeds = 1.0 if free and (found.images or found.prompts or job.scorer.needs_model) else 0.0
+        embeds = run.engines.gpu(score.device, bool(found.images or found.prompts or job.scorer.needs_model))
         step = partial(engine.ray_map, run.engines)
         step(lambda _: derived.start(job), ["start"], gpus=embeds)
         if derived.gathers(job):
             step(partial(derived.gather, job=job), plan.parts, workers=score.workers)
             step(lambda _: derived.merge(job), ["merge"])
-        gpus = 1.0 if free and kind.on_device else 0.0
+        gpus = run.engines.gpu(score.device, kind.on_device)
         done = engine.ray_parts(
             run.engines, partial(derived.score_part, job=job), missing, workers=score.workers, gpus=gpus
         )

@@ -54,7 +54,8 @@ def make(run: engine.Run, settings: Captioner, backend: Backend | None) -> None:
     )
 
     def launch(missing: list[str]) -> list[Part]:
-        gpus = gpus_each(run.engines, recipe.recaption.device, settings, backend)
+        models = registry.kind(settings).on_device or (backend is not None and backends.kind(backend).on_device)
+        gpus = run.engines.gpu(recipe.recaption.device, models)
         # What all workers may do together is shared out among those that there will be.
         workers = min(recipe.recaption.workers, len(missing))
         mine = replace(task, backend=backend.share(workers)) if backend else task
@@ -84,12 +85,6 @@ def account(dataset: str, backend: Backend, made: Sequence[Mapping[str, int]]) -
         f"{counts['prompt_tokens']:,} tokens in, {counts['completion_tokens']:,} out"
         + (f", cost {cost:,.2f}" if cost else "")
     )
-
-
-def gpus_each(engines: engine.Engines, device: str, settings: Captioner, backend: Backend | None) -> float:
-    """GPUs that a worker holds: one where a model can use it, the cluster has any and the recipe does not say `cpu`."""
-    models = registry.kind(settings).on_device or (backend is not None and backends.kind(backend).on_device)
-    return 1.0 if models and device != "cpu" and engines.ray().cluster_resources().get("GPU", 0) else 0.0
 
 
 if __name__ == "__main__":

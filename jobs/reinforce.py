@@ -69,5 +69,4 @@ def embed(run: engine.Run, settings: embeddings.Embed) -> None:
 
 def launched(run: engine.Run, work: engine.PartFunction, device: str, workers: int, missing: list[str]) -> list[Part]:
     """The parts, from workers with a GPU each where the cluster has any and the recipe does not say `cpu`."""
-    gpus = 1.0 if device != "cpu" and run.engines.ray().cluster_resources().get("GPU", 0) else 0.0
-    return engine.ray_parts(run.engines, work, missing, workers=workers, gpus=gpus)
+    return engine.ray_parts(run.engines, work, missing, workers=workers, gpus=run.engines.gpu(device))

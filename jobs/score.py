@@ -57,7 +57,7 @@ def from_embeddings(run: engine.Run, settings: OfEmbeddings) -> None:
     work = partial(stored.score_part, images=images, embeddings=source, task=task, device=score.device)
 
     def launch(missing: list[str]) -> list[Part]:
-        gpus = gpus_each(run.engines, score.device, [task])
+        gpus = run.engines.gpu(score.device, registry.kind(task.settings).on_device)
         return engine.ray_parts(run.engines, work, missing, workers=score.workers, gpus=gpus)
 
     run.make(plan, launch, finish=partial(disclosed, [model]))
@@ -77,7 +77,8 @@ def make(run: engine.Run, tasks: Sequence[Task]) -> None:
 
     @cache
     def passed() -> list[dict[str, Part]]:
-        gpus = gpus_each(run.engines, settings.device, unfinished)
+        on_device = any(registry.kind(task.settings).on_device for task in unfinished)
+        gpus = run.engines.gpu(settings.device, on_device)
         function = partial(
             making.score_part,
             images=images,
@@ -99,12 +100,6 @@ def make(run: engine.Run, tasks: Sequence[Task]) -> None:
         finish = partial(disclosed, asked)
         beside = unfinished[0].plan.dataset if task in unfinished[1:] else ""
         run.make(task.plan, partial(launch, dataset=name), finish=finish, missing=missing[name], beside=beside)
-
-
-def gpus_each(engines: engine.Engines, device: str, tasks: Sequence[Task]) -> float:
-    """GPUs that a worker holds: one where a model can use it, the cluster has any and the recipe does not say `cpu`."""
-    wanted = device != "cpu" and any(registry.kind(task.settings).on_device for task in tasks)
-    return 1.0 if wanted and engines.ray().cluster_resources().get("GPU", 0) else 0.0
 
 
 if __name__ == "__main__":

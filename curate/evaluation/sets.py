@@ -76,7 +76,7 @@ def read(settings: EvaluationSet) -> Sheet:
 
 def prints(sheet: Sheet, max_pixels: int) -> Prints:
     """The hashes of a set's images. EvaluationError for an image that cannot be decoded: a set must be whole."""
-    found = list(held_out.prints(sheet.images(), max_pixels))
+    found = list(held_out.prints(sheet.settings, sheet.paths, max_pixels))
     for one in found:
         if one.phash is None:
             raise EvaluationError(f"evaluation set {sheet.settings.name}: {one.path}: {one.problem}")

@@ -2,8 +2,12 @@
 
 import hashlib
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import fsspec
 import pyarrow as pa
@@ -14,6 +18,10 @@ from curate import CurateError
 from curate.images.decoding import ImageError
 from curate.images.inspecting import perceptual_hash
 from curate.recipe import EvaluationSet
+
+THREADS = 8
+"""Images that are read and hashed at a time."""
+Made = TypeVar("Made")
 
 
 class EvaluationError(CurateError, RuntimeError):
@@ -58,22 +66,48 @@ def paths(settings: EvaluationSet) -> list[str]:
 
 def images(settings: EvaluationSet, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
     """(path, bytes) of images of a set, in the order given. EvaluationError for one that is not there."""
-    for name in names:
-        place = f"{settings.images.rstrip('/')}/{name}"
-        try:
-            with fsspec.open(place, "rb") as file:
-                yield name, file.read()
-        except FileNotFoundError as error:
-            raise EvaluationError(
-                f"evaluation set {settings.name}: {place}, which {settings.table} names, is not there"
-            ) from error
+    return each(settings, names, lambda path, data: (path, data))
 
 
-def prints(found: Iterable[tuple[str, bytes]], max_pixels: int) -> Iterator[Print]:
-    """The hashes of images given as (path, bytes), in their order."""
-    for path, data in found:
-        sha256 = hashlib.sha256(data).hexdigest()
+def prints(settings: EvaluationSet, names: Iterable[str], max_pixels: int) -> Iterator[Print]:
+    """The hashes of images of a set, in the order given. EvaluationError for one that is not there."""
+    return each(settings, names, partial(_print, max_pixels=max_pixels))
+
+
+def each(settings: EvaluationSet, names: Iterable[str], function: Callable[[str, bytes], Made]) -> Iterator[Made]:
+    """What a function makes of the path and the bytes of each image, in the order given; THREADS at a time, few ahead.
+
+    Files on a store come slowly one by one; decoding and hashing let other threads run. EvaluationError for an image that is not there.
+    """
+    with ThreadPoolExecutor(THREADS, "evaluation images") as pool:
+        flying: deque[Future[Made]] = deque()
         try:
-            yield Print(path, sha256, int(perceptual_hash(data, max_pixels), 16))
-        except ImageError as error:
-            yield Print(path, sha256, None, str(error))
+            for name in names:
+                flying.append(pool.submit(_read, settings, name, function))
+                if len(flying) >= 2 * THREADS:
+                    yield flying.popleft().result()
+            while flying:
+                yield flying.popleft().result()
+        finally:
+            for one in flying:
+                one.cancel()
+
+
+def _read(settings: EvaluationSet, name: str, function: Callable[[str, bytes], Made]) -> Made:
+    place = f"{settings.images.rstrip('/')}/{name}"
+    try:
+        with fsspec.open(place, "rb") as file:
+            data = file.read()
+    except FileNotFoundError as error:
+        raise EvaluationError(
+            f"evaluation set {settings.name}: {place}, which {settings.table} names, is not there"
+        ) from error
+    return function(name, data)
+
+
+def _print(path: str, data: bytes, max_pixels: int) -> Print:
+    sha256 = hashlib.sha256(data).hexdigest()
+    try:
+        return Print(path, sha256, int(perceptual_hash(data, max_pixels), 16))
+    except ImageError as error:
+        return Print(path, sha256, None, str(error))

@@ -13,7 +13,7 @@ from curate.duplicates import embeddings, hashes, overlap, planted
 from curate.images.decoding import decode
 from curate.images.inspecting import perceptual_hash
 from curate.recipe import Dedup, EvaluationSet, Model, RecipeError, build
-from curate.store import Dataset
+from curate.store import Dataset, StoreError
 
 ROOT = Path(__file__).resolve().parents[2]
 WWW = ROOT / "demo" / "pool" / "www"
@@ -96,7 +96,7 @@ def test_a_model_that_takes_strangers_for_copies_is_refused(pictures):
     planted.checked(found, msgspec.structs.replace(settings, evaluation_strangers=found.strangers))
 
 
-def test_edited_evaluation_images_are_found_by_embedding_alone(tmp_path, pictures, teacher):
+def test_edited_evaluation_images_are_found_by_embedding_alone(tmp_path, pictures, teacher, monkeypatch):
     for i in range(20):
         (tmp_path / f"{i}.png").write_bytes(encoded(pictures[i]))
     (tmp_path / "broken.png").write_bytes(b"broken")
@@ -105,8 +105,12 @@ def test_edited_evaluation_images_are_found_by_embedding_alone(tmp_path, picture
     calibration = overlap.calibrated(sets, teacher, 10**7, recall=0.9, seed=0)
     assert calibration == overlap.calibrated(sets, teacher, 10**7, recall=0.9, seed=0)
     assert calibration.recall >= 0.9 and calibration.pictures == 20
-    embedded = overlap.embed(sets, teacher, 10**7, Dataset(str(tmp_path), "duplicates"), calibration.cosine)
-    held = overlap.Held(embedded=embedded)
+    target = Dataset(str(tmp_path), "duplicates")
+    monkeypatch.setattr(overlap, "AT_A_TIME", 8)
+    chunks = overlap.chunks(sets)
+    assert chunks == ["0 held 0 8", "1 held 8 16", "2 held 16 21"]
+    marks = [overlap.embed(chunk, sets, lambda: teacher, 10**7, target) for chunk in chunks]
+    held = overlap.Held(embedded=overlap.Embedded(target, tuple(marks), calibration.cosine))
     copies = [planted.overlay(picture) for picture in pictures[:20]]
     vectors = planted.embedder(teacher)([*pictures[:20], *copies, *pictures[20:]])
     found = held.found([""] * 80, np.zeros(80, np.uint64), -1, embeddings.unit(vectors.astype(np.float16)))
@@ -115,6 +119,9 @@ def test_edited_evaluation_images_are_found_by_embedding_alone(tmp_path, picture
     assert (found[20:40] == "embedding").mean() >= calibration.found["overlay"] > 0.3
     assert (found[40:] == "embedding").mean() < 0.5  # small pictures and a small model
     assert held.found([], np.zeros(0, np.uint64), -1, vectors[:0]).tolist() == []
+    other = overlap.Embedded(target, (marks[0], marks[2], marks[1]), calibration.cosine)
+    with pytest.raises(StoreError, match=r"evaluation-embeddings-00001.npy is not what this run wrote"):
+        other.close(vectors)
 
 
 def test_settings():
