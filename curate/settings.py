@@ -36,6 +36,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return plain
 
 
+class Tagged(Settings, frozen=True, kw_only=True):
+    """An item of a list in the recipe, of one of several kinds. Each kind has a word of its own; a list has a field that says the word
+    (`tag_field`)."""
+
+    runtime: ClassVar[tuple[str, ...]] = ("name",)
+
+    name: Name = ""
+    """What others call it; by default its own word."""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            msgspec.structs.force_setattr(self, "name", self.word)
+
+    @property
+    def word(self) -> str:
+        """Which kind this is: a key of the registry of its kinds."""
+        return str(self.__struct_config__.tag)
+
+    def identity(self) -> dict[str, Any]:
+        return {str(self.__struct_config__.tag_field): self.word} | super().identity()
+
+
 def tagged(kinds: Sequence[type[Settings]], item: dict[str, Any], where: str) -> tuple[type[Settings], dict[str, Any]]:
     """Which of several types an item of the recipe is by its tag, and its keys without that.
 

@@ -1,34 +1,17 @@
 """The settings of the backends, one type each; `backend` in the recipe says which."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
-from curate.settings import Count, Limit, Name, Positive, Settings
+from curate.settings import Count, Limit, Positive, Tagged
 
 Url = Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s@?#]+$")]
 """Without user, password or query: a key stands in the environment, since this is printed."""
 
 
-class Backend(Settings, frozen=True, kw_only=True, tag_field="backend"):
-    """One item of `recaption.backends`."""
-
-    runtime: ClassVar[tuple[str, ...]] = ("name",)
-
-    name: Name = ""
-    """What captioners call it; by default its own word."""
-
-    def __post_init__(self) -> None:
-        if not self.name:
-            msgspec.structs.force_setattr(self, "name", self.word)
-
-    @property
-    def word(self) -> str:
-        """Which backend this is: a key of `curate.backends.registry.KINDS`."""
-        return str(self.__struct_config__.tag)
-
-    def identity(self) -> dict[str, Any]:
-        return {"backend": self.word} | super().identity()
+class Backend(Tagged, frozen=True, kw_only=True, tag_field="backend"):
+    """One item of `recaption.backends`; its word is a key of `curate.backends.registry.KINDS`."""
 
     def share(self, workers: int) -> "Backend":
         """The settings of one of as many workers: its part of what all may do together."""

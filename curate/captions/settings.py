@@ -1,35 +1,18 @@
 """What the settings of all captioners have in common; `captioner` in the recipe says which one it is."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import msgspec
-
-from curate.settings import Name, Settings, Share
+from curate.settings import Name, Share, Tagged
 
 
-class Captioner(Settings, frozen=True, kw_only=True, tag_field="captioner"):
-    """One item of `recaption.captioners`."""
+class Captioner(Tagged, frozen=True, kw_only=True, tag_field="captioner"):
+    """One item of `recaption.captioners`: its table is `captions/<name>`, its word a key of `curate.captions.registry.KINDS`."""
 
-    runtime: ClassVar[tuple[str, ...]] = ("name",)
     shows: ClassVar[bool] = False
     """Whether its requests show the image."""
 
-    name: Name = ""
-    """The table is `captions/<name>`; by default the captioner's own word."""
     sample: Share = 1.0
     """Share of the images, drawn by hash, whose pairs are captioned; a smaller one lies inside a larger one, of any captioner."""
-
-    def __post_init__(self) -> None:
-        if not self.name:
-            msgspec.structs.force_setattr(self, "name", self.word)
-
-    @property
-    def word(self) -> str:
-        """Which captioner this is: a key of `curate.captions.registry.KINDS`."""
-        return str(self.__struct_config__.tag)
-
-    def identity(self) -> dict[str, Any]:
-        return {"captioner": self.word} | super().identity()
 
     def asked(self) -> str | None:
         """The backend that it asks."""

@@ -1,35 +1,14 @@
 """What the settings of all scorers share, and of those that name a model of the recipe."""
 
-from typing import Any, ClassVar
-
-import msgspec
-
-from curate.settings import Name, Settings
+from curate.settings import Name, Tagged
 
 
-class Scorer(Settings, frozen=True, kw_only=True, tag_field="scorer"):
-    """One item of `score.scorers`."""
-
-    runtime: ClassVar[tuple[str, ...]] = ("name",)
-
-    name: Name = ""
-    """The table is `scores/<name>`; by default the scorer's own word."""
-
-    def __post_init__(self) -> None:
-        if not self.name:
-            msgspec.structs.force_setattr(self, "name", self.word)
-
-    @property
-    def word(self) -> str:
-        """Which scorer this is: a key of `curate.scores.registry.KINDS`."""
-        return str(self.__struct_config__.tag)
+class Scorer(Tagged, frozen=True, kw_only=True, tag_field="scorer"):
+    """One item of `score.scorers`: its table is `scores/<name>`, its word a key of `curate.scores.registry.KINDS`."""
 
     def unanswered(self) -> dict[str, str]:
         """Columns of its table that have no value for any row, by these settings, and the setting of each that is missing."""
         return {}
-
-    def identity(self) -> dict[str, Any]:
-        return {"scorer": self.word} | super().identity()
 
 
 class OfModel(Scorer, frozen=True, kw_only=True):
