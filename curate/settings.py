@@ -35,6 +35,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 plain[name] = _plain(value)
         return plain
 
+    def chosen(self) -> dict[str, Any]:
+        """Of those, what is not as it is by default, inside too; in the order of the fields."""
+        defaults = {field.name: _default(field) for field in msgspec.structs.fields(self)}
+        return {
+            name: _chosen(getattr(self, name, plain))
+            for name, plain in self.identity().items()
+            if name not in defaults or plain != _plain(defaults[name])
+        }
+
 
 class Tagged(Settings, frozen=True, kw_only=True):
     """An item of a list in the recipe, of one of several kinds. Each kind has a word of its own; a list has a field that says the word
@@ -73,6 +82,19 @@ def tagged(kinds: Sequence[type[Settings]], item: dict[str, Any], where: str) ->
             f"{where}: {field} {word!r} is none that is known: {nearest(str(word), [str(t) for t in by_tag])}"
         )
     return by_tag[word], {key: value for key, value in item.items() if key != field}
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    """What a field is where nobody says; NODEFAULT where somebody has to."""
+    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+
+
+def _chosen(value: Any) -> Any:
+    if isinstance(value, Settings):
+        return value.chosen()
+    if isinstance(value, tuple | list):
+        return [_chosen(item) for item in value]
+    return value
 
 
 def _plain(value: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 from curate.images import generations
 from curate.recipe import Recipe
+from curate.settings import Settings
 from curate.store import PLAN, Dataset
 from jobs import engine, java
 
@@ -68,20 +69,38 @@ def is_done(recipe: Recipe, workdir: str, stage: str) -> bool:
 
 
 def show(recipe: Recipe, workdir: str, stages: Iterable[str]) -> None:
-    """Prints, for every dataset of the stages, whether it is there, begun or missing, and the stage's settings; of what a retry put
-    on top of `images`, also whether it is read."""
+    """Prints, for every dataset of the stages, whether it is there, begun or missing, and what the recipe chose for it; of what a retry
+    put on top of `images`, also whether it is read."""
     for stage in stages:
         for name in datasets(recipe, stage):
-            line(stage, name, state(Dataset(workdir, name)), getattr(recipe, stage).identity())
+            data, settings = Dataset(workdir, name), settings_of(recipe, stage, name)
+            line(stage, name, state(data), settings.chosen(), other(data, settings, stage))
         if stage == "download":
             old = {data.name for data in generations.stale(workdir)}
             for data in generations.above(workdir):
                 line(stage, data.name, "stale" if data.name in old else state(data), generations.plan_of(data).settings)
 
 
+def settings_of(recipe: Recipe, stage: str, dataset: str) -> Settings:
+    """What decides about a dataset: the item of a list that it is named after, else the stage's section."""
+    items = {"score": recipe.score.all, "recaption": lambda: recipe.recaption.captioners}.get(stage, tuple)()
+    found: dict[str, Settings] = {one.name: one for one in items}
+    return found.get(dataset.partition("/")[2]) or getattr(recipe, stage)
+
+
+def other(data: Dataset, settings: Settings, stage: str) -> str:
+    """Numbers and switches that were others when a dataset was made: a run would refuse to go on with it."""
+    manifest = data.manifest()
+    before = manifest.plan.settings if manifest else {}
+    plain = {k: v for k, v in settings.identity().items() if k in before and isinstance(v, bool | int | float)}
+    changed = [f"{name} was {before[name]}, is now {value}" for name, value in plain.items() if before[name] != value]
+    return f"made with other settings: {', '.join(changed)} (--redo {stage})" if changed else ""
+
+
 def state(data: Dataset) -> str:
     return "done" if data.manifest() else "begun" if data.fs.exists(data.path(PLAN)) else "to do"
 
 
-def line(stage: str, dataset: str, state: str, settings: dict[str, Any]) -> None:
-    print(f"{stage:<10} {dataset:<22} {state:<6} {settings}")
+def line(stage: str, dataset: str, state: str, settings: dict[str, Any], other: str = "") -> None:
+    told = ", ".join(f"{name}: {value}" for name, value in settings.items())
+    print("  ".join(filter(None, (f"{stage:<10} {dataset:<22} {state:<6}", told, other))))

@@ -146,6 +146,10 @@ def test_a_dry_run_says_of_every_stage_what_is_there(demo_workdir, tmp_path):
         said = CliRunner().invoke(app, ["run", "--dry-run", "-w", str(workdir)]).output.splitlines()
         assert list(dict.fromkeys(line.split()[0] for line in said)) == list(recipe.STAGES)
         assert all(state in line[33:40] for line in said)
+    told = {line.split()[1]: line for line in said}
+    assert "batch: 1024" in told["scores/s_cliploss"] and "near_constant" not in told["scores/text"]
+    changed = CliRunner().invoke(app, ["run", "--dry-run", "-w", str(demo_workdir), "balance.t=3"]).output
+    assert "t: 3, " in changed and changed.count("(--redo balance)") == 1 and "t was 2, is now 3" in changed
 
 
 def interrupt(workdir, stages, sign, chance):

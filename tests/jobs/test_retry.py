@@ -255,7 +255,7 @@ def test_a_dry_run_lists_generations(here, fetched, hostile_web, capsys):
     assert listed() == {"balanced": "done", "images": "done", "images-1": "done", "duplicates": "to do"}
     road.show(job(here, fetched).recipe, str(fetched), ["download"])
     first, above = capsys.readouterr().out.splitlines()
-    assert "'statuses': ['http_5xx']" in above and "'retry'" not in first
+    assert "retry: {'http': [], 'statuses': ['http_5xx']}" in above and "statuses" not in first
     (fetched / "images-1/_manifest.json").unlink()
     assert listed()["images-1"] == "begun"
     manifest = fetched / "images/_manifest.json"
