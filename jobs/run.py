@@ -10,7 +10,7 @@ import msgspec
 from curate.ledger import Ledger
 from curate.recipe import Recipe
 from curate.store import Dataset, Manifest, Part, Plan
-from jobs import errors
+from jobs import errors, watching
 from jobs.attaching import Engines
 
 
@@ -78,7 +78,7 @@ class Run:
             progress(plan.dataset, manifest.ledger, "already done, skipped")
             return manifest
         target.sweep()
-        with errors.unwrapped():
+        with errors.unwrapped(), watching.watched(target, missing):
             done = launch(missing) if missing or not plan.parts else []
             extra = finish() if finish else None
         manifest = target.commit(plan, done, extra, before() if before else None)
