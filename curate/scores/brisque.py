@@ -103,7 +103,7 @@ def _fit(values: np.ndarray) -> tuple[float, float, float, float]:
     from scipy.special import gamma
 
     squares, below = values**2, values < 0
-    left, right = squares[below].mean() if below.any() else np.nan, squares[~below].mean()
+    left, right = (squares[side].mean() if side.any() else np.nan for side in (below, ~below))
     skew = np.sqrt(left / right)
     ratio = np.abs(values).mean() ** 2 / squares.mean() * (skew**3 + 1) * (skew + 1) / (skew**2 + 1) ** 2
     shape = float(np.interp(ratio, _ratios(), SHAPES)) if np.isfinite(ratio) else np.nan

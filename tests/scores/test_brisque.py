@@ -60,6 +60,13 @@ def test_what_has_no_texture_or_no_size_has_no_value_and_stays():
     assert len(scorer.score(pa.table({"uid": []}), scorer.answer([]), np.array([], np.int64))["brisque"]) == 0
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_an_image_whose_products_have_one_sign_warns_of_nothing(sign):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        assert np.isnan(brisque._fit(sign * np.ones((4, 4)))).any()
+
+
 def test_of_a_large_image_the_middle_counts():
     large = Image.new("RGB", (3000, 1500), "white")
     middle = photograph("gravel.png").resize((1024, 1024))
