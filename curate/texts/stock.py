@@ -36,5 +36,10 @@ def bare(text: str) -> str:
 @cache
 def stock_words() -> frozenset[str]:
     """The stock words, and the empty text."""
-    lines = (files("curate.texts") / "boilerplate.txt").read_text(encoding="utf-8").splitlines()
-    return frozenset({""} | {bare(line) for line in lines if not line.startswith("#")})
+    return frozenset({""} | {bare(line) for line in listed("boilerplate.txt")})
+
+
+def listed(file: str) -> frozenset[str]:
+    """The lines of a list of this folder, without its remarks."""
+    lines = (files("curate.texts") / file).read_text(encoding="utf-8").splitlines()
+    return frozenset(line for line in lines if not line.startswith("#"))
