@@ -30,13 +30,17 @@ NUMBERS = {"similarities": "similarity", "rewards": "reward", "novelties": "nove
 
 def captions(workdir: str, recipe: Recipe) -> tuple[dict[str, Any] | None, dict[str, str]]:
     """(facts, thumbnails); (None, {}) where no table of captions is committed."""
-    made = [(one, Dataset(workdir, f"captions/{one.name}")) for one in recipe.recaption.captioners]
-    here = [(one, data, manifest) for one, data in made if (manifest := data.manifest()) is not None]
-    if not here:
+    accounts = tables(workdir, recipe)
+    if not accounts:
         return None, {}
-    tables = [_table(one, manifest, recipe) for one, _, manifest in here]
-    rows = _rows(workdir, recipe, [data for _, data, _ in here])
-    return {"tables": tables, "pairs": rows}, _thumbnails(workdir, {row["image_uid"] for row in rows})
+    rows = _rows(workdir, recipe, [Dataset(workdir, f"captions/{one['name']}") for one in accounts])
+    return {"tables": accounts, "pairs": rows}, _thumbnails(workdir, {row["image_uid"] for row in rows})
+
+
+def tables(workdir: str, recipe: Recipe) -> list[dict[str, Any]]:
+    """The account of each table of captions that is committed, in the recipe's order."""
+    made = [(one, Dataset(workdir, f"captions/{one.name}").manifest()) for one in recipe.recaption.captioners]
+    return [_table(one, manifest, recipe) for one, manifest in made if manifest is not None]
 
 
 def _table(captioner: Any, manifest: Manifest, recipe: Recipe) -> dict[str, Any]:

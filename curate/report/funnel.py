@@ -26,7 +26,10 @@ def datasets(recipe: Recipe) -> list[str]:
 
 
 def funnel(workdir: str, recipe: Recipe) -> dict[str, Any]:
-    """The account as plain values: `stages` that ran, `missing` datasets, `checks` of the sums, `baseline` rows."""
+    """The account as plain values: `stages` that ran, `missing` datasets, `checks` of the sums, `baseline` rows.
+
+    Tables of captions lose nobody for the stages behind them: their sums are checked, and their account is `curate.report.captions`'.
+    """
     stages, missing, manifests = [], [], {}
     for name in datasets(recipe):
         manifest = generations.current(workdir, name).manifest()
@@ -35,6 +38,10 @@ def funnel(workdir: str, recipe: Recipe) -> dict[str, Any]:
             continue
         manifests[name] = manifest
         stages.append(_stage(name, manifest))
+    captions = {
+        name: Dataset(workdir, name).manifest() for name in (f"captions/{one}" for one in recipe.recaption.names())
+    }
+    manifests |= {name: manifest for name, manifest in captions.items() if manifest is not None}
     baseline = _baseline(generations.newest(workdir)) if "images" in manifests else None
     return {"stages": stages, "missing": missing, "checks": _checks(manifests, baseline), "baseline": baseline}
 

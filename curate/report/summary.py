@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from curate.recipe import Recipe
+from curate.report.captions import tables
 from curate.report.figures import words
 from curate.report.funnel import funnel, merged
 from curate.report.page import number, percent, points
@@ -27,6 +28,8 @@ def print_summary(workdir: str, recipe: Recipe, console: Console | None = None) 
     account = funnel(workdir, recipe)
     comparison = read_json(Dataset(workdir, "evaluations"), "comparison.json")
     console.print(_stages(account))
+    if captioned := tables(workdir, recipe):
+        console.print(_captions(captioned))
     for check in account["checks"]:
         if not check["holds"]:
             console.print(
@@ -58,6 +61,24 @@ def _stages(account: dict[str, Any]) -> Table:
         table.caption = (
             f"{number(account['baseline']['baseline_only'])} of the rows into download are for the raw baseline alone"
         )
+        table.caption_justify = "left"
+    return table
+
+
+def _captions(captioned: list[dict[str, Any]]) -> Table:
+    """The tables of captions: pairs that were drawn, those that have a caption, why others have none, and what it took."""
+    table = Table(title="\nCaptions", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("captioner", no_wrap=True)
+    for name in ("pairs", "kept", "requests", "tokens out"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("refused, and failed", overflow="fold")
+    for one in captioned:
+        counts = [one["rows_in"] - one["not_drawn"], one["kept"]]
+        asked = map(number, (one["requests"], one["completion_tokens"])) if one["backend"] else ("–", "–")
+        ways = [f"{way['reason']} {number(way['pairs'])}" for way in one["dropped"] + one["failed"]]
+        table.add_row(one["name"], *map(number, counts), *asked, escape(", ".join(ways)))
+    if any(cost := [one["cost"] for one in captioned]):
+        table.caption = f"by the prices in the recipe: {sum(cost):,.2f}"
         table.caption_justify = "left"
     return table
 

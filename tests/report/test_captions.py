@@ -1,12 +1,18 @@
 """Captions on the page: beside their alt texts, with their scores, refusals by reason, tokens and cost; hostile words stay words."""
 
+import io
+import re
+
 import msgspec
 import pytest
+from rich.console import Console
 
 from curate.recipe import Recaption
 from curate.report import page
 from curate.report.captions import captions
 from curate.report.collect import collect
+from curate.report.funnel import funnel
+from curate.report.summary import print_summary
 from curate.store import Dataset
 from tests.captions.workdirs import captioned, own, task_of
 from tests.endpoint import endpoint, says
@@ -51,6 +57,19 @@ def test_the_account_of_a_captioner(here):
     assert table["requests"] == took["requests"] > 20
     assert table["cost"] == pytest.approx((2 * took["prompt_tokens"] + 8 * took["completion_tokens"]) / 1e6)
     assert (table["name"], table["captioner"], table["backend"]) == ("seen", "describe", "openai")
+
+
+def test_the_end_of_a_run_says_what_captions_took_and_why_some_are_missing(here):
+    workdir, recipe, took = here
+    ledger = Dataset(workdir, "captions/seen").require().ledger
+    console = Console(file=io.StringIO(), width=120)
+    print_summary(workdir, recipe, console)
+    text = console.file.getvalue()
+    line = rf"seen +{ledger.rows_in} +{ledger.kept} +{took['requests']} +{took['completion_tokens']} +refusal {ledger.dropped['refusal']} *\n"
+    assert re.search(line, text.replace(",", "")) and "does not add up" not in text
+    assert f"prices in the recipe: {(2 * took['prompt_tokens'] + 8 * took['completion_tokens']) / 1e6:,.2f}" in text
+    (check,) = [check for check in funnel(workdir, recipe)["checks"] if check["text"].startswith("captions/seen")]
+    assert check["holds"] and check["left"] == ledger.rows_in
 
 
 def test_pairs_stand_beside_their_alt_texts_and_nothing_of_them_runs(here, small_rows):
