@@ -14,6 +14,7 @@ EXTRAS = (
     "onnx",
     "transformers",
     "llama",
+    "slides",
     "metadata",
     "tokenizers",
     "dev",
