@@ -14,7 +14,8 @@ Threshold = Annotated[int, msgspec.Meta(ge=1, lt=10**18)]
 """t: counts are 64-bit, and `curate plan` reads 18 digits."""
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
-Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]*$")]
+NAME = "^[a-z0-9][a-z0-9_-]*$"
+Name = Annotated[str, msgspec.Meta(pattern=NAME)]
 
 
 class RecipeError(CurateError, ValueError):

@@ -36,13 +36,58 @@ def with_value(path, value):
         ),
         (["balance", "t"], 0, "balance.t.*>= 1.*got 0"),
         (["balance", "t"], "many", "balance.t.*`int`.*'many'"),
-        (["match", "rule"], "metaclip9", "match.rule.*metaclip9"),
-        (["name"], "Two Words", "name"),
+        (["match", "rule"], "metaclip9", "match: rule: 'metaclip9' is none of its words: did you mean 'metaclip[12]'"),
+        (
+            ["dedup", "evaluation_cosine"],
+            "calibrate",
+            "evaluation_cosine: 'calibrate' is none.*did you mean 'calibrated'",
+        ),
+        (["train", "sets"], ["raw", "curate"], "train: sets: 'curate' is none of its words: did you mean 'curated'"),
+        (["name"], "Two Words", "name: Expected a name of lower-case letters.*got 'Two Words'"),
+        (
+            ["recaption", "backends"],
+            [{"backend": "openai", "endpoint": "http://me:key@host/v1", "model": "m"}],
+            r"backends\[0\].endpoint: Expected a URL without user.*me:key",
+        ),
+        (
+            ["recaption"],
+            {
+                "backends": [{"backend": "llama"}],
+                "captioners": [{"captioner": "rewrite", "backend": "llama", "banks": ["plan"]}],
+            },
+            "no bank of examples 'plan': did you mean 'plain'",
+        ),
+        (
+            ["recaption"],
+            {
+                "captioners": [
+                    {"captioner": "rank", "of": "a", "model": "clip"},
+                    {"captioner": "rank", "name": "a", "of": "b", "model": "clip"},
+                ]
+            },
+            "reads the captions of 'a'.*'a' stands behind it",
+        ),
+        (
+            ["select"],
+            {"rules": [{"rule": "threshold", "column": "x", "min": 3, "max": 1}]},
+            r"rules\[0\]: .*min is 3 and max is 1",
+        ),
+        (
+            ["select"],
+            {"rules": [{"rule": "threshold", "column": "x", "above": 1, "max": 1}]},
+            "above is 1 and max is 1",
+        ),
+        (["shard"], {"captions": {"policy": "odds", "odds": {"alt": 0}}}, "shard.captions: odds: all are 0$"),
     ],
 )
 def test_errors_name_the_place_the_value_and_the_nearest_key(path, value, says):
     with pytest.raises(RecipeError, match=says):
         recipe.build(with_value(path, value))
+
+
+def test_limits_that_one_value_meets_are_limits():
+    rule = {"rule": "threshold", "column": "images.width", "min": 1, "max": 1}
+    assert recipe.build(with_value(["select"], {"rules": [rule]})).select.rules[0].max == 1
 
 
 def test_t_of_a_language_that_is_not_matched_is_said_before_a_crawl_is_read():

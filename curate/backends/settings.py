@@ -6,7 +6,8 @@ import msgspec
 
 from curate.settings import Count, Limit, Positive, Tagged
 
-Url = Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s@?#]+$")]
+URL = r"^https?://[^\s@?#]+$"
+Url = Annotated[str, msgspec.Meta(pattern=URL)]
 """Without user, password or query: a key stands in the environment, since this is printed."""
 
 

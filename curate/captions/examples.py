@@ -44,12 +44,17 @@ def banks(named: Sequence[str], least: int) -> list[Bank]:
     return [_bank(name, least) for name in named]
 
 
-def _bank(name: str, least: int) -> Bank:
-    path = Path(name) if name.endswith(".tsv") else FOLDER / f"{name}.tsv"
+def known(name: str) -> None:
+    """Raises RecipeError for what is neither the name of a bank nor a path of one."""
     if name not in SHIPPED and not name.endswith(".tsv"):
         raise RecipeError(
             f"no bank of examples {name!r}: {nearest(name, SHIPPED)}; or the path of a file that ends with .tsv"
         )
+
+
+def _bank(name: str, least: int) -> Bank:
+    known(name)
+    path = Path(name) if name.endswith(".tsv") else FOLDER / f"{name}.tsv"
     try:
         data = path.read_bytes()[: MOST_BYTES + 1]
         text = data.decode("utf-8-sig")

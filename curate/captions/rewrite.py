@@ -49,6 +49,11 @@ class Rewrite(Asks, frozen=True, kw_only=True, tag="rewrite"):
     seed: int = 0
     """Draws examples and words."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.banks:
+            examples.known(name)
+
 
 class Rewriter(Asking):
     """`schemas/captions/rewrite.yaml`."""

@@ -107,6 +107,17 @@ class Rule(Settings, frozen=True, kw_only=True):
     branches: tuple["Branch", ...] = ()
     """Lists of rules, of `any`, `all` and `not`."""
 
+    def __post_init__(self) -> None:
+        """ValueError for limits between which nothing lies."""
+        lows = [(value, name) for name in ("min", "above") if (value := getattr(self, name)) is not None]
+        highs = [(value, name) for name in ("max", "below") if (value := getattr(self, name)) is not None]
+        for low, left in lows:
+            for high, right in highs:
+                if low > high or (low == high and (left, right) != ("min", "max")):
+                    raise ValueError(
+                        f"rule {self.rule}: {left} is {low:g} and {right} is {high:g}: nothing lies between"
+                    )
+
 
 class Branch(Settings, frozen=True, kw_only=True):
     """A list of rules inside a rule, as `select` has one."""

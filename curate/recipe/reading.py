@@ -4,15 +4,22 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 import yaml
 
+from curate.backends.settings import URL
 from curate.house import folder
 from curate.recipe.tree import Recipe
-from curate.settings import RecipeError, Settings, tagged
+from curate.settings import NAME, RecipeError, Settings, tagged
 from curate.store import nearest
+
+PATTERNS = {
+    URL: "a URL without user, password, query and fragment (a key stands in the environment)",
+    NAME: "a name of lower-case letters, digits, `_` and `-`",
+}
+"""What stands behind patterns of the settings, in words."""
 
 
 def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
@@ -43,10 +50,12 @@ def build(data: dict[str, Any], where: str = "recipe") -> Recipe:
         place = re.search(r"at `\$(.*?)`", str(error))
         value = _at(data, place.group(1)) if place else None
         said = str(error).split(" - at ")[0]
+        for pattern, meant in PATTERNS.items():
+            said = said.replace(f"`str` matching regex {pattern!r}", meant)
         spot = place.group(1).lstrip(".") if place else ""
-        raise RecipeError(
-            f"{where}: {spot}{': ' if spot else ''}{said}" + (f", got {value!r}" if place else "")
-        ) from error
+        # What a section says of itself names its own values.
+        got = f", got {value!r}" if place and not isinstance(value, dict) else ""
+        raise RecipeError(f"{where}: {spot}{': ' if spot else ''}{said}{got}") from error
 
 
 def _check_keys(kind: type[Settings], data: dict[str, Any], where: str) -> None:
@@ -60,6 +69,26 @@ def _check_keys(kind: type[Settings], data: dict[str, Any], where: str) -> None:
             if inner and isinstance(item, dict):
                 place = f"{where}: {key}" + (f"[{index}]" if isinstance(value, list) else "")
                 _check_keys(*tagged(inner, item, place), place)
+            elif words := _words(types[key]):
+                _check_word(item, words, f"{where}: {key}")
+
+
+def _check_word(value: Any, words: Sequence[str], where: str) -> None:
+    """Raises RecipeError for a word that is none of those that stand to choose."""
+    if isinstance(value, str) and value not in words:
+        raise RecipeError(f"{where}: {value!r} is none of its words: {nearest(value, words)}")
+
+
+def _words(kind: Any) -> list[str]:
+    """The words that a type has to choose from; none where any text will do."""
+    if kind is str:
+        return []
+    if get_origin(kind) is Literal:
+        return [word for word in get_args(kind) if isinstance(word, str)]
+    if get_origin(kind) is dict:
+        return []
+    inner = get_args(kind)[:1] if get_origin(kind) is Annotated else get_args(kind)
+    return [] if str in inner else [word for arg in inner for word in _words(arg)]
 
 
 def _check_numbers(value: Any, where: str) -> None:

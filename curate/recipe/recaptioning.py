@@ -34,10 +34,15 @@ class Recaption(Settings, frozen=True, kw_only=True):
                 if of not in known:
                     raise ValueError(
                         f"captioners: {captioner.name} reads the captions of {of!r}, which is none of those before it: "
-                        + (nearest(of, known) if known else "there are none")
+                        + self._hint(of, known)
                     )
             known.append(captioner.name)
             self.backend_of(captioner)
+
+    def _hint(self, of: str, known: list[str]) -> str:
+        if of in self.names() and of not in known:
+            return f"{of!r} stands behind it, or is itself; put what is read first"
+        return nearest(of, known) if known else "there are none"
 
     def backend_of(self, captioner: Captioner) -> Backend | None:
         """The backend that a captioner asks. ValueError for a name that none has, and one that is blind where it has to see."""

@@ -65,11 +65,9 @@ class Odds(Policy, frozen=True, kw_only=True, tag="odds"):
 
     def __post_init__(self) -> None:
         if ALT not in self.odds:
-            raise ValueError(
-                "shard.captions: odds: `alt` is missing: captions stand beside the alt text; give it 0 if that is meant"
-            )
+            raise ValueError("odds: `alt` is missing: captions stand beside the alt text; give it 0 if that is meant")
         if not sum(self.odds.values()):
-            raise ValueError("shard.captions: odds: all are 0")
+            raise ValueError("odds: all are 0")
 
     def reads(self) -> tuple[str, ...]:
         return tuple(name for name in self.odds if name != ALT)
