@@ -6,6 +6,7 @@ import sys
 import warnings
 from contextlib import suppress
 
+import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
@@ -89,16 +90,36 @@ def pixels(image: Image.Image) -> Image.Image:
         image.load()
         if image.mode == "RGB":
             return image
+        if image.mode[0] in "IF":
+            return _eight_bits(image).convert("RGB")
         if image.has_transparency_data:
             layered = image.convert("RGBA")
             white = Image.new("RGBA", layered.size, "white")
             return Image.alpha_composite(white, layered).convert("RGB")
         return image.convert("RGB")
+    except ImageError:
+        raise
     except OSError as error:
         status = "truncated" if "truncated" in str(error).lower() else "undecodable"
         raise ImageError(status, str(error)) from error
     except Exception as error:  # see open_image
         raise ImageError("undecodable", f"{type(error).__name__}: {error}") from error
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """A grey image of 16 bits, or of 32-bit or real numbers, in 8 bits; Pillow would cut all above 255 off, and give a white one.
+
+    Of 16 bits the upper eight, as browsers show them. Other numbers have no white of their own: their greatest is white, their least black.
+    """
+    values = np.asarray(image)
+    if values.dtype.kind == "u" and values.dtype.itemsize == 2:
+        return Image.fromarray((values >> 8).astype(np.uint8))
+    values = values.astype(np.float32)
+    if not np.isfinite(values).all():
+        raise ImageError("undecodable", "numbers of its pixels are not finite")
+    low, high = float(values.min()), float(values.max())
+    scale = 255 / (high - low) if high > low else 0.0
+    return Image.fromarray(((values - low) * scale).round().astype(np.uint8))
 
 
 def frames(data: bytes, most: int = 1000) -> int:

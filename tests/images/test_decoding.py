@@ -28,6 +28,40 @@ def test_bytes_that_are_no_image_have_a_status(data, status):
     assert error.value.status in (status, "not_an_image")
 
 
+RAMP = np.tile(np.linspace(0, 1, 65), (20, 1))
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ((RAMP * 65535).astype(np.uint16), "PNG"),
+        ((RAMP * 65535).astype(np.uint16), "TIFF"),
+        ((RAMP * 65535).astype(">u2"), "TIFF"),
+        ((RAMP * 2_000_000 - 1_000_000).astype(np.int32), "TIFF"),
+        (RAMP.astype(np.float32), "TIFF"),
+        ((RAMP * 1e30).astype(np.float32), "TIFF"),
+    ],
+)
+def test_grey_of_more_than_8_bits_keeps_its_greys(values, kind):
+    out = io.BytesIO()
+    Image.fromarray(values).save(out, kind)
+    found = np.asarray(decode(out.getvalue()))
+    assert found.shape == (20, 65, 3) and (found == found[:, :, :1]).all()
+    assert np.abs(found[..., 0] - RAMP * 255).max() <= 1
+
+
+def test_numbers_that_are_no_grey_are_a_status_and_one_number_alone_is_black():
+    for value, status in ((np.nan, "undecodable"), (np.inf, "undecodable"), (3.5, None)):
+        out = io.BytesIO()
+        Image.fromarray(np.full((9, 9), value, np.float32)).save(out, "TIFF")
+        if status:
+            with pytest.raises(ImageError) as error:
+                decode(out.getvalue())
+            assert error.value.status == status
+        else:
+            assert np.asarray(decode(out.getvalue())).max() == 0
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "BMP"])
 def test_a_cut_anywhere_is_a_status_never_another_error(kind, picture_bytes):
     data = picture_bytes(kind)
