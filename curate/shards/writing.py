@@ -66,7 +66,7 @@ def write_shard(shard: str, samples: Iterable[Sample], target: Dataset, plan: Pl
 
 
 def members(sample: Sample) -> Iterator[tuple[str, bytes]]:
-    """(suffix, bytes) of a sample's members, the image first: as it was fetched, as PNG, or with its faces blurred.
+    """(suffix, bytes) of a sample's members, the image first: as it was fetched, as an RGB PNG, or with its faces blurred.
 
     Raises ImageError when an image that must be packed anew does not decode.
     """
@@ -79,7 +79,7 @@ def members(sample: Sample) -> Iterator[tuple[str, bytes]]:
     if chosen.get(FACES):
         data = reencoded(data, chosen[FACES])
         facts["sha256_blurred"] = hashlib.sha256(data).hexdigest()
-    elif chosen["format"] not in SUFFIX:
+    elif chosen["format"] not in SUFFIX or deep_grey(data):
         out = io.BytesIO()
         decode(data).save(out, "PNG")
         data = out.getvalue()
@@ -89,6 +89,11 @@ def members(sample: Sample) -> Iterator[tuple[str, bytes]]:
     yield suffix, data
     yield "json", _json(facts)
     yield "txt", text_of(sample).encode()
+
+
+def deep_grey(data: bytes) -> bool:
+    """Whether bytes are a PNG of 16-bit grey, of which loaders make a white picture (Pillow's `convert` cuts off what is above 255)."""
+    return data[:8] == b"\x89PNG\r\n\x1a\n" and data[12:16] == b"IHDR" and data[24:26] == b"\x10\x00"
 
 
 def text_of(sample: Sample) -> str:

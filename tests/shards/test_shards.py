@@ -1,10 +1,14 @@
 """Shards: even, reproducible, with adjacent members, and the accounts right."""
 
+import io
 import json
 import tarfile
 
+import msgspec
+import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
 
 from curate.images.archive import ArchiveWriter, images_of
 from curate.shards import balance, samples, writing
@@ -68,6 +72,19 @@ def said_by_balanced(workdir):
             p = odds["keep_probability"]
             said[row["uid"]] = (None if p is None else row["entries"], p)
     return said
+
+
+def test_grey_of_16_bits_is_packed_as_other_loaders_can_show_it(workdir):
+    grey, plain = io.BytesIO(), io.BytesIO()
+    ramp = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (8, 1))
+    Image.fromarray(ramp).save(grey, "PNG")
+    Image.fromarray((ramp >> 8).astype(np.uint8)).save(plain, "PNG")
+    sample = all_samples(workdir)[0]
+    for data, same in ((grey, False), (plain, True)):
+        suffix, written = next(writing.members(msgspec.structs.replace(sample, data=data.getvalue())))
+        assert suffix == "png" and (written == data.getvalue()) is same
+        shown = np.asarray(Image.open(io.BytesIO(written)).convert("RGB"))
+        assert np.array_equal(shown[..., 0], ramp >> 8)
 
 
 @pytest.mark.parametrize("members", [samples.curated, samples.raw])
