@@ -59,7 +59,7 @@ class ClipLossScorer(Derived):
         }
 
     def merge(self, gathered: Sequence[Arrays], started: Arrays) -> Arrays:
-        """Of each repeat the rows with the least draws, in the order of their uids."""
+        """Of each repeat the rows with the least draws, in the order of their uids; of a pool that is no larger than a batch one is enough."""
         ready: Arrays = {}
         for repeat in range(self._settings.repeats):
             pieces = [part for part in gathered if f"draw{repeat}" in part]
@@ -68,18 +68,21 @@ class ClipLossScorer(Derived):
                 least = np.lexsort((whole["uid"], whole["draw"]))[: self._settings.batch]
                 least = least[np.argsort(whole["uid"][least])]
                 ready |= {f"{name}{repeat}": whole[name][least] for name in KEPT[1:]}
+                if len(least) == len(whole["uid"]) and started["most"] == 1:
+                    break
         return ready
 
     def score(self, rows: Rows, ready: Arrays) -> Columns:
         cosine = np.einsum("ij,ij->i", rows.image, rows.text)
         excess = np.zeros(len(rows.uid), np.float64)
         uids = np.array(rows.uid, "S32")
-        for repeat in range(self._settings.repeats if len(rows.uid) else 0):
+        repeats = sum(name.startswith("uid") for name in ready)
+        for repeat in range(repeats if len(rows.uid) else 0):
             sample = {name: ready[f"{name}{repeat}"] for name in ("uid", "image", "text")}
             for start in range(0, len(uids), BLOCK):
                 block = slice(start, start + BLOCK)
                 excess[block] += self._excess(rows.image[block], rows.text[block], cosine[block], uids[block], sample)
-        score = cosine - self._settings.temperature * excess / (2 * self._settings.repeats)
+        score = cosine - self._settings.temperature * excess / (2 * max(repeats, 1))
         return {"s_cliploss_score": np.minimum(score, 0).astype(np.float32)}
 
     def _excess(
@@ -89,7 +92,7 @@ class ClipLossScorer(Derived):
         import torch
 
         device, scale = device_of(self._device), 1 / self._settings.temperature
-        own = torch.from_numpy(np.ascontiguousarray(cosine)).to(device)[:, None] * scale
+        own = torch.from_numpy(np.ascontiguousarray(cosine)).to(device) * scale
         # A row that the sample holds is not counted twice.
         places = np.searchsorted(sample["uid"], uids)
         held = np.flatnonzero(sample["uid"][np.minimum(places, len(sample["uid"]) - 1)] == uids)
@@ -100,7 +103,7 @@ class ClipLossScorer(Derived):
             others = torch.nn.functional.normalize(others, dim=1)
             logits = (torch.from_numpy(np.ascontiguousarray(mine)).to(device) @ others.T) * scale
             logits[held, places[held]] = -torch.inf
-            total += torch.logsumexp(torch.cat([logits, own], dim=1), dim=1).double().cpu().numpy()
+            total += torch.logaddexp(torch.logsumexp(logits, dim=1), own).double().cpu().numpy()
         return total
 
 

@@ -10,7 +10,9 @@ from curate import models, recipe, schema
 from curate.draw import draw
 from curate.recipe import Model
 from curate.scores import derived, registry
+from curate.scores.cliploss import ClipLossScorer
 from curate.scores.derived import Job, TargetError, Targets
+from curate.scores.settings import ClipLoss
 from curate.store import Dataset, Plan, part_name
 from tests.small_model import drawn
 
@@ -189,6 +191,24 @@ def test_s_cliploss_of_a_pool_no_larger_than_a_batch_is_the_formula(tmp_path, cu
     assert (score <= 0).all() and score.std() > 0.01
     assert found["state"].to_pylist()[:7] == ["kept", "kept", "failed", "kept", "kept", "kept", "gone"]
     assert found["reason"].to_pylist()[2] == "no_embedding" and found["s_cliploss_score"].null_count == 2
+
+
+@pytest.mark.parametrize(("pool", "batches"), [(40, 1), (64, 1), (65, 3), (200, 3)])
+def test_a_pool_no_larger_than_a_batch_is_drawn_once(pool, batches):
+    settings = ClipLoss(model="clip", batch=64, repeats=3)
+    scorer, vectors = ClipLossScorer(settings, "cpu"), np.eye(8, dtype=np.float32)[np.arange(pool) % 8]
+    uids = [f"{i:032x}" for i in range(pool)]
+    rows = derived.Rows(uids, uids, vectors, vectors)
+    started = scorer.start(None, Targets(), pool)
+    ready = scorer.merge([scorer.gather(iter([rows]), started)], started)
+    assert sum(name.startswith("uid") for name in ready) == batches and len(ready["uid0"]) == min(pool, 64)
+    one = scorer.score(rows, ready)["s_cliploss_score"]
+    # With the same batch three times over the mean says the same.
+    again = scorer.score(
+        rows, {f"{name[:-1]}{r}": values for name, values in ready.items() if name[-1] == "0" for r in range(3)}
+    )
+    if batches == 1:
+        assert one == pytest.approx(again["s_cliploss_score"], abs=1e-6)
 
 
 def test_s_cliploss_in_smaller_batches_does_not_depend_on_the_parts(tmp_path):
