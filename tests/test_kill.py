@@ -11,7 +11,7 @@ from tests.killing import kill, wait_for
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("stage", ["extract", "match", "balance", "download", "score", "dedup", "select", "shard", "train", "evaluate", "report"])  # fmt: skip
+@pytest.mark.parametrize("stage", ["extract", "match", "balance", "download", "score", "dedup", "recaption", "select", "shard", "train", "evaluate", "report"])  # fmt: skip
 def test_each_stage_survives_a_kill_at_a_random_moment(demo_workdir, tmp_path, stage):
     from curate.recipe import STAGES
 
